@@ -1,0 +1,59 @@
+"""What the environment decides, read once and typed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+GOOGLE_CERTS = "https://www.googleapis.com"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One attribute a variable; the variable is the attribute's name in capitals, but for those mapped below."""
+
+    project: str
+    location: str = "asia-south1"
+    firebase_keys_url: str = f"{GOOGLE_CERTS}/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
+    firebase_auth_emulator_host: str = ""
+    oidc_keys_url: str = f"{GOOGLE_CERTS}/oauth2/v3/certs"
+    invoker_service_account: str = ""
+    trigger_url_template: str = ""
+    cloud_tasks_emulator_host: str = ""
+    allowed_origins: str = ""
+    hold_seconds: int = 600
+    booking_fee_basis_points: int = 1_000
+    ticket_signing_key: str = ""
+    retired_ticket_keys: str = ""
+    stripe_api_base: str = "https://api.stripe.com"
+    stripe_secret_key: str = ""
+    stripe_publishable_key: str = ""
+    stripe_webhook_secret: str = ""
+    razorpay_api_base: str = "https://api.razorpay.com"
+    razorpay_key_id: str = ""
+    razorpay_key_secret: str = ""
+    razorpay_webhook_secret: str = ""
+    fcm_api_base: str = "https://fcm.googleapis.com"
+    sendgrid_api_base: str = "https://api.sendgrid.com"
+    sendgrid_api_key: str = ""
+    mail_from: str = ""
+    twilio_api_base: str = "https://api.twilio.com"
+    twilio_account_sid: str = ""
+    twilio_auth_token: str = ""
+    sms_from: str = ""
+
+    def trigger_url(self, name: str) -> str:
+        """Where the private function of this name is called, which is also its OIDC audience."""
+        return self.trigger_url_template.format(name=name)
+
+
+@cache
+def config() -> Config:
+    """The configuration of this process. A missing GOOGLE_CLOUD_PROJECT is a KeyError at the first use."""
+    values: dict[str, str | int] = {"project": os.environ["GOOGLE_CLOUD_PROJECT"]}
+    for name, field in Config.__dataclass_fields__.items():
+        text = os.environ.get(name.upper())
+        if name != "project" and text:
+            values[name] = int(text) if field.type == "int" else text
+    return Config(**values)  # type: ignore[arg-type]  # the loop above keeps each field's type

@@ -1,0 +1,220 @@
+"""HTTP's side of every function: bodies, tokens, request ids, problem documents, headers and the access log."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import uuid4
+
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from common import log
+from common.config import config
+from common.errors import (
+    BodyTooLarge,
+    InvalidIdempotencyKey,
+    MalformedJson,
+    Problem,
+    TemporarilyUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from common.tokens import Caller
+    from common.wire import Wire
+
+ModelT = TypeVar("ModelT", bound="Wire")
+
+REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_.-]{8,128}$")
+TRACE_PARENT: Final = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+VISIBLE: Final = re.compile(r"^[\x21-\x7e]{1,255}$")
+PROBLEM_JSON: Final = "application/problem+json"
+SECURITY_HEADERS: Final = {
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+_request_id: ContextVar[str] = ContextVar("request_id")
+
+
+async def respond(request: Request, name: str, serve: Callable[[], Awaitable[Response]]) -> Response:
+    """Run one request to its end: whatever happens inside becomes a reply, a log line, and headers."""
+    started = time.perf_counter()
+    _request_id.set(_accepted_request_id(request))
+    log.bind(requestId=request_id(request), function=name, **_trace(request))
+    try:
+        response = await serve()
+    except Problem as problem:
+        response = problem_reply(problem, request_id(request))
+    except ClientDisconnect:
+        response = Response(status_code=499)
+    except Exception as failure:
+        unforeseen = _as_problem(failure)
+        log.error("request failed", cause=failure, code=unforeseen.code)
+        response = problem_reply(unforeseen, request_id(request))
+    for header, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(header, value)
+    response.headers["X-Request-ID"] = request_id(request)
+    _allow_origin(request, response)
+    elapsed = time.perf_counter() - started
+    log.info(
+        f"{request.method} {request.url.path} {response.status_code}",
+        httpRequest={
+            "requestMethod": request.method,
+            "requestUrl": request.url.path,
+            "status": response.status_code,
+            "latency": f"{elapsed:.6f}s",
+        },
+    )
+    return response
+
+
+def _as_problem(failure: Exception) -> Problem:
+    """An unforeseen failure: a remote service that gave up is worth a retry, the rest is our defect."""
+    from google.api_core.exceptions import Aborted, DeadlineExceeded, ServiceUnavailable, TooManyRequests
+
+    if isinstance(failure, Aborted | DeadlineExceeded | ServiceUnavailable | TooManyRequests):
+        return TemporarilyUnavailable()
+    return Problem()
+
+
+def problem_reply(problem: Problem, for_request: str) -> Response:
+    """The problem document with the headers that belong to it."""
+    headers = {}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == 405:
+        headers["Allow"] = str(problem.extensions.get("allow", ""))
+    body = json.dumps(problem.document(for_request), default=str)
+    return Response(body, problem.status, headers, PROBLEM_JSON)
+
+
+def json_reply(reply: Wire, status: int) -> Response:
+    """A model as camelCase JSON; absent values are left out."""
+    return Response(reply.model_dump_json(by_alias=True, exclude_none=True), status, media_type="application/json")
+
+
+def request_id(request: Request) -> str:
+    """The id that this request answers to, in the reply, the log and what it sets off."""
+    return _request_id.get(request.headers.get("x-request-id", ""))
+
+
+def _accepted_request_id(request: Request) -> str:
+    offered = request.headers.get("x-request-id", "")
+    return offered if REQUEST_ID.match(offered) else uuid4().hex
+
+
+def _trace(request: Request) -> dict[str, object]:
+    found = TRACE_PARENT.match(request.headers.get("traceparent", ""))
+    trace = found[1] if found else request.headers.get("x-cloud-trace-context", "").partition("/")[0]
+    if not trace:
+        return {}
+    return {"logging.googleapis.com/trace": f"projects/{config().project}/traces/{trace}"}
+
+
+def _allow_origin(request: Request, response: Response) -> None:
+    origin = request.headers.get("origin")
+    if origin and origin in config().allowed_origins.split(","):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Vary"] = "Origin"
+
+
+def preflight(method: str) -> Response:
+    """The answer to a browser that asks before it calls."""
+    return Response(
+        status_code=204,
+        headers={
+            "Access-Control-Allow-Methods": method,
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Request-ID",
+            "Access-Control-Max-Age": "3600",
+        },
+    )
+
+
+def bearer_token(request: Request) -> str | None:
+    """The token of the Authorization header, None without the header."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Authorization must be a Bearer token.")
+    return token
+
+
+async def sign_in(request: Request) -> Caller | None:
+    """The verified caller, None when nobody claims to be signed in. A bad token is refused, never ignored."""
+    token = bearer_token(request)
+    if token is None:
+        return None
+    from common.tokens import verify_firebase
+
+    caller = await verify_firebase(token)
+    log.bind(userId=caller.user_id)
+    return caller
+
+
+async def read_body(request: Request, most: int) -> bytes:
+    """The raw body; BodyTooLarge as soon as it is longer than `most` bytes, whatever its header says."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise BodyTooLarge(f"At most {most} bytes are accepted.")
+    return bytes(body)
+
+
+def parse_body(request: Request, raw: bytes, model: type[ModelT]) -> ModelT:
+    """The body as its model. An absent body is an empty object."""
+    if not raw:
+        raw = b"{}"
+    elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType
+    try:
+        return model.model_validate_json(raw, strict=True, by_alias=True, by_name=False)
+    except ValidationError as invalid:
+        if invalid.errors()[0]["type"] == "json_invalid":
+            raise MalformedJson from None
+        raise _refusal(invalid) from None
+
+
+def parse_query(request: Request, model: type[ModelT]) -> ModelT:
+    """The query string as its model."""
+    try:
+        return model.model_validate_strings(dict(request.query_params), by_alias=True, by_name=False)
+    except ValidationError as invalid:
+        raise _refusal(invalid) from None
+
+
+def _refusal(invalid: ValidationError) -> ValidationFailed:
+    return ValidationFailed(
+        errors=[
+            {"field": ".".join(map(str, error["loc"])), "code": error["type"], "message": error["msg"]}
+            for error in invalid.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    )
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The Idempotency-Key, None when there is none."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not VISIBLE.match(key):
+        raise InvalidIdempotencyKey
+    return key

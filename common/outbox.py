@@ -1,0 +1,59 @@
+"""What a commit sets off travels with it: one outbox document says which event to publish and which tasks to create."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from common.ids import new_id
+from common.wire import Record, UtcDatetime
+
+OUTBOX: Final = "outbox"
+TOPIC: Final = "domain-events"
+# A relay that is late by more than this has failed or was never called: the sweeper takes over.
+OVERDUE: Final = timedelta(seconds=30)
+
+
+class DomainEvent(Record):
+    """A fact that other functions may act on, such as `order.ticketed`. Consumers dedupe on its id."""
+
+    id: str
+    type: str
+    occurred_at: UtcDatetime
+    data: dict[str, Any]
+
+
+class PlannedTask(Record):
+    """A call of a private function, at a time. The name makes a second creation harmless.
+
+    With `once_a_second`, all of a name that are handed over within one second become one call at its end.
+    """
+
+    function: str
+    name: str
+    payload: dict[str, Any]
+    at: UtcDatetime | None = None
+    once_a_second: bool = False
+
+
+class OutboxEntry(Record):
+    """Everything one commit sets off. The document is deleted once all of it was handed over."""
+
+    created_at: UtcDatetime
+    event: DomainEvent | None = None
+    tasks: tuple[PlannedTask, ...] = ()
+
+
+def event(type_: str, occurred_at: datetime, **data: Any) -> DomainEvent:
+    """A new domain event; `data` in camelCase, as consumers read it."""
+    return DomainEvent(id=new_id("evn"), type=type_, occurred_at=occurred_at, data=data)
+
+
+def entry(now: datetime, event: DomainEvent | None = None, *tasks: PlannedTask) -> tuple[str, dict[str, Any]]:
+    """The path and the fields of a new outbox document, for the batch or transaction that needs it."""
+    return f"{OUTBOX}/{new_id('out')}", OutboxEntry(created_at=now, event=event, tasks=tasks).document()
+
+
+def queue_of(function: str) -> str:
+    """Every task function has a queue of its own, named after it (queue names know no underscore)."""
+    return function.replace("_", "-")

@@ -1,0 +1,49 @@
+"""Cursor pages: a cursor holds the position after the last item and which query it belongs to."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Annotated, Final, Generic, TypeVar
+
+from pydantic import Field
+
+from common.errors import InvalidCursor
+from common.ids import fingerprint
+from common.wire import Wire
+
+ItemT = TypeVar("ItemT", bound=Wire)
+MOST_ITEMS: Final = 100
+PageSize = Annotated[int, Field(ge=1, le=MOST_ITEMS)]
+CursorText = Annotated[str, Field(max_length=1024)]
+
+
+class Page(Wire, Generic[ItemT]):
+    """Some items of a list; no `nextCursor` means that these are the last."""
+
+    items: tuple[ItemT, ...]
+    next_cursor: str | None = None
+
+
+def encode_cursor(query: str, *position: str | float | int) -> str:
+    """An opaque cursor; `query` names the list and its filters."""
+    document = [fingerprint(query.encode())[:12], *position]
+    return base64.urlsafe_b64encode(json.dumps(document, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, query: str, *kinds: type) -> tuple[str | float | int, ...]:
+    """The position, with one value of each of `kinds`. InvalidCursor if it is forged or from another query."""
+    try:
+        document = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        raise InvalidCursor from None
+    fits = (
+        isinstance(document, list)
+        and len(document) == len(kinds) + 1
+        and document[0] == fingerprint(query.encode())[:12]
+        and all(type(value) is kind for value, kind in zip(document[1:], kinds, strict=True))
+    )
+    if not fits:
+        raise InvalidCursor
+    return tuple(document[1:])

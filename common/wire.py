@@ -1,0 +1,51 @@
+"""What crosses a border: strict, frozen camelCase models, on the wire and in Firestore."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+
+def _in_utc(moment: datetime) -> datetime:
+    # Firestore hands back a datetime subclass with nanoseconds: a plain one compares and stores alike.
+    utc = moment.astimezone(UTC)
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
+
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
+EmailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$", max_length=254)]
+Opaque = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Wire(BaseModel):
+    """A request or a reply: unknown fields are refused, types are not guessed."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+    )
+
+
+class Empty(Wire):
+    """The body of a request that carries none."""
+
+
+class Record(BaseModel):
+    """A Firestore document: camelCase fields, because apps listen to some of these documents."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="ignore", frozen=True
+    )
+
+    def document(self) -> dict[str, Any]:
+        """The fields as Firestore stores them."""
+        return self.model_dump(by_alias=True)
+
+    @classmethod
+    def of(cls, fields: dict[str, Any] | None) -> Self:
+        """The record that these stored fields are."""
+        return cls.model_validate(fields)
