@@ -56,7 +56,7 @@ async def respond(request: Request, name: str, serve: Callable[[], Awaitable[Res
     """Run one request to its end: whatever happens inside becomes a reply, a log line, and headers."""
     started = time.perf_counter()
     _request_id.set(_accepted_request_id(request))
-    log.bind(requestId=request_id(request), function=name, **_trace(request))
+    log.begin(requestId=request_id(request), function=name, **_trace(request))
     try:
         response = await serve()
     except Problem as problem:

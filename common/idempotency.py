@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.responses import Response
 
 from common import clients, clock
-from common.errors import IdempotencyKeyReused, Problem, RequestInProgress
+from common.errors import IdempotencyKeyReused, RequestInProgress
 from common.ids import derived_id
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def once(name: str, call: Call[Any, Any], run: Callable[[], Awaitable[Resp
         return kept
     try:
         response = await run()
-    except Problem:
+    except Exception:
         await record.delete()
         raise
     await record.update({"status": response.status_code, "body": bytes(response.body).decode()})

@@ -18,10 +18,16 @@ SECRET_TEXT: Final = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # JSON web tokens
     r"|\b(?:sk|rk|whsec|rzp)_\w{6,}"  # provider keys
     r"|Bearer\s+\S+"
+    r"|\bMQ1\.[A-Z2-7]{40,}"  # ticket codes
     r"|\+\d{7,15}\b"  # E.164 phone numbers
     r"|\b[\w.+-]+@[\w-]+\.[\w.]+\b"
 )
 REDACTED: Final = "[redacted]"
+
+
+def begin(**fields: object) -> None:
+    """Start a request's fields anew: what was attached before belongs to another."""
+    _context.set(fields)
 
 
 def bind(**fields: object) -> None:
@@ -39,7 +45,8 @@ def redact(value: object, name: str = "") -> object:
         return {key: redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
-    return value
+    # Anything else is written as its text, which may hold the same.
+    return value if value is None or isinstance(value, int | float) else redact(str(value))
 
 
 def _write(severity: str, message: str, fields: dict[str, object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from math import isfinite
 from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import Field
@@ -43,6 +44,7 @@ def decode_cursor(cursor: str, query: str, *kinds: type) -> tuple[str | float | 
         and len(document) == len(kinds) + 1
         and document[0] == fingerprint(query.encode())[:12]
         and all(type(value) is kind for value, kind in zip(document[1:], kinds, strict=True))
+        and all(isfinite(value) for value in document[1:] if isinstance(value, float))
     )
     if not fits:
         raise InvalidCursor

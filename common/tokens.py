@@ -8,7 +8,9 @@ import re
 import time
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from typing import Any, Final
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import jwt
@@ -68,9 +70,10 @@ class KeySet:
         try:
             body, cache_control = await asyncio.to_thread(_download, self._url)
             keys = {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(json.loads(body)).keys}
-        except (OSError, ValueError, jwt.PyJWTError) as failed:
+        except (OSError, HTTPException, ValueError, AttributeError, jwt.PyJWTError) as failed:
             if self._keys:  # yesterday's keys still verify; a forged token gains nothing by the outage
-                self._fresh_until = time.monotonic() + REFETCH_AFTER_S
+                self._fetched_at = time.monotonic()
+                self._fresh_until = self._fetched_at + REFETCH_AFTER_S
                 return
             raise TemporarilyUnavailable("The sign-in keys cannot be read right now.") from failed
         age = MAX_AGE.search(cache_control)
@@ -81,8 +84,12 @@ class KeySet:
 def _download(url: str) -> tuple[bytes, str]:
     if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
         raise ValueError(f"{url} is no address for keys")
-    with urlopen(Request(url), timeout=KEYS_TIMEOUT_S) as answer:  # noqa: S310  # the schemes are checked above
-        return answer.read(), answer.headers.get("Cache-Control", "")
+    try:
+        with urlopen(Request(url), timeout=KEYS_TIMEOUT_S) as answer:  # noqa: S310  # the schemes are checked above
+            return answer.read(), answer.headers.get("Cache-Control", "")
+    except HTTPError as refused:
+        refused.close()  # it holds the connection
+        raise
 
 
 @cache
@@ -122,7 +129,8 @@ async def verify_invoker(token: str, audience: str) -> None:
     """Check that the platform's own service account called the private function at `audience`."""
     key = await _signing_key(token, config().oidc_keys_url)
     claims = _decode(token, key, issuer=list(GOOGLE_ISSUERS), audience=audience)
-    if claims.get("email") != config().invoker_service_account or claims.get("email_verified") is not True:
+    invoker = config().invoker_service_account
+    if not invoker or claims.get("email") != invoker or claims.get("email_verified") is not True:
         raise Unauthenticated("The token is not the invoker's.")
 
 

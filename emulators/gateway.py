@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -64,6 +65,13 @@ async def _not_found(request: Request) -> Response:
     return await _refuse(request, NotFound("No function has this route."))
 
 
+async def _refused_by_framework(request: Request, refusal: Exception) -> Response:
+    """Methods that no route takes and files that are not there, in the form of every other refusal."""
+    if isinstance(refusal, HTTPException) and refusal.status_code == 405:
+        return await _refuse(request, MethodNotAllowed(allow=(refusal.headers or {}).get("Allow", "")))
+    return await _refuse(request, NotFound())
+
+
 async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
@@ -99,7 +107,8 @@ def create_app() -> Starlette:
         Mount("/docs/assets", StaticFiles(directory=SWAGGER, check_dir=False)),
         Route("/{path:path}", _not_found, methods=any_method),
     ]
-    return Starlette(routes=routes)
+    handlers = {404: _refused_by_framework, 405: _refused_by_framework}
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
 app = create_app()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 TOUR: Final = ROOT / "emulators" / "tour.sh"
-ENVIRONMENT_FILE: Final = LOCAL / "env"
+# Where env, logs and the ticket key go, for a second cloud beside the first.
+STATE_VARIABLE: Final = "MARQUEE_STATE"
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WATCH_S: Final = 0.5
 
@@ -35,10 +36,11 @@ def main() -> int:
     for number in STOPPING:
         signal.signal(number, _stop)
     try:
-        cloud = LocalCloud()
+        cloud = LocalCloud(state=Path(os.environ.get(STATE_VARIABLE) or LOCAL).resolve())
         cloud.ports.check()
+        workers = _gateway_workers()
         try:
-            announced = _start(cloud)
+            announced = _start(cloud, workers)
             _announce(cloud, time.monotonic() - began)
             announced.set()
             _watch(cloud)
@@ -60,17 +62,21 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Stopped
 
 
-def _start(cloud: LocalCloud) -> threading.Event:
+def _gateway_workers() -> int:
+    text = os.environ.get("MARQUEE_GATEWAY_WORKERS", "1")
+    if not text.isdigit() or int(text) < 1:
+        raise StartFailed(f"MARQUEE_GATEWAY_WORKERS must be a number of processes, not {text!r}")
+    return int(text)
+
+
+def _start(cloud: LocalCloud, workers: int) -> threading.Event:
     """Everything up and seeded; once the event is set, requests are shown."""
-    workers = os.environ.get("MARQUEE_GATEWAY_WORKERS", "1")
-    if not workers.isdigit() or int(workers) < 1:
-        raise StartFailed(f"MARQUEE_GATEWAY_WORKERS must be a number of processes, not {workers!r}")
     cloud.launch()
     print("starting the emulators and the gateway (about 8 s) …", flush=True)
     environment = cloud.environment()
     os.environ.update(environment)
     announced = threading.Event()
-    _start_gateway(cloud, int(workers), announced)
+    _start_gateway(cloud, workers, announced)
     # Importing all functions takes a second, in which the emulators start.
     from manifest.discover import discover
 
@@ -78,7 +84,7 @@ def _start(cloud: LocalCloud) -> threading.Event:
     cloud.wait_ready(report=lambda name, seconds: print(f"  {name} ready after {seconds:.1f} s", flush=True))
     deployment = topology.deploy(cloud.project, environment, manifest, schedules=True, topics=(MEDIA_EVENTS,))
     asyncio.run(deployment)
-    _write_environment(environment)
+    _write_environment(cloud, environment)
     cloud.processes.run(
         Program("seed", (sys.executable, "-m", "emulators.seed"), directory=ROOT, output=sys.stdout.fileno())
     )
@@ -99,15 +105,21 @@ def _start_gateway(cloud: LocalCloud, workers: int, announced: threading.Event) 
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _write_environment(environment: dict[str, str]) -> None:
+def _environment_file(cloud: LocalCloud) -> Path:
+    return cloud.state / "env"
+
+
+def _write_environment(cloud: LocalCloud, environment: dict[str, str]) -> None:
     """NAME=value lines, which a shell and every dotenv reader take alike."""
-    ENVIRONMENT_FILE.touch(mode=0o600)
-    ENVIRONMENT_FILE.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
+    file = _environment_file(cloud)
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
 
 
 def _announce(cloud: LocalCloud, seconds: float) -> None:
     of = cloud.environment()
     tour = TOUR.read_text().partition("# --- the tour\n")[2]
+    elsewhere = "" if cloud.state == LOCAL else f"{STATE_VARIABLE}={cloud.state} "
     print(f"""
 Marquee is up after {seconds:.0f} s. Ctrl-C stops everything.
 
@@ -117,12 +129,12 @@ Marquee is up after {seconds:.0f} s. Ctrl-C stops everything.
   Razorpay, to pay   {of["RAZORPAY_PAY_URL"]}
   Messages sent      {of["INBOX_URL"]}
   Auth emulator      http://{of["FIREBASE_AUTH_EMULATOR_HOST"]}
-  For other clients  set -a; . {_shown(ENVIRONMENT_FILE)}; set +a
+  For other clients  set -a; . {_shown(_environment_file(cloud))}; set +a
   Logs               {_shown(cloud.state / "logs")}
 
-The tour, from a phone number to the door. Paste it into another terminal, or run: bash {_shown(TOUR)}
+The tour, from a phone number to the door. Paste it into another terminal, or run: {elsewhere}bash {_shown(TOUR)}
 
-cd {ROOT}
+set -a; . {_environment_file(cloud)}; set +a
 {tour}
 Requests:""")
     sys.stdout.flush()

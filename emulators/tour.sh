@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # From a phone number to the door: sign in, find an event, hold a ticket, pay, walk in. Needs `make run` beside it.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-[ -f .local/env ] || { echo "start the local cloud first: make run" >&2; exit 1; }
+state="${MARQUEE_STATE:-$(dirname "${BASH_SOURCE[0]}")/../.local}"
+[ -f "$state/env" ] || { echo "start the local cloud first: make run" >&2; exit 1; }
+set -a; . "$state/env"; set +a
 # --- the tour
-set -a; . .local/env; set +a
 auth="http://$FIREBASE_AUTH_EMULATOR_HOST"
 json='Content-Type: application/json'
 pick() { python3 -c 'import functools, json, sys; print(functools.reduce(lambda value, key: value[int(key) if isinstance(value, list) else key], sys.argv[1:], json.load(sys.stdin)))' "$@"; }
