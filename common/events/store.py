@@ -1,0 +1,174 @@
+"""Events in Firestore: events/{eventId} with its shards and its live availability."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from common import clients, clock, outbox
+from common.errors import NotFound
+from common.events import memory, rules
+from common.events.schemas import Availability, Event, EventStatus, TierAvailability
+from common.orders.inventory_documents import available, shard_documents, shard_paths
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from google.cloud.firestore import AsyncDocumentReference, AsyncWriteBatch
+
+EVENTS: Final = "events"
+AUDITED_AFTER_END: Final = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """An event as it was read, with the update_time that guards the next write."""
+
+    event: Event
+    update_time: datetime
+
+
+def _event(event_id: str) -> AsyncDocumentReference:
+    return clients.firestore().collection(EVENTS).document(event_id)
+
+
+def _live_availability(event_id: str) -> AsyncDocumentReference:
+    return _event(event_id).collection("live").document("availability")
+
+
+async def stored(event_id: str) -> StoredEvent | None:
+    """The event as it is now, to be changed."""
+    snapshot = await _event(event_id).get()
+    return StoredEvent(Event.of(snapshot.to_dict()), snapshot.update_time) if snapshot.exists else None
+
+
+async def find(event_id: str) -> Event | None:
+    """The event as it is now."""
+    found = await stored(event_id)
+    return found.event if found else None
+
+
+def remembered(event_id: str) -> Event | None:
+    """The event as this process read it seconds ago, None when it did not. Costs nothing."""
+    return memory.recall(event_id)
+
+
+async def recent(event_id: str) -> Event:
+    """The event, at most a few seconds old. NotFound for a draft too: it is on sale for nobody.
+
+    Drafts are not remembered, so a sale begins everywhere with the publication.
+    """
+    event = memory.recall(event_id)
+    if event is None:
+        event = await find(event_id)
+        if event is None or event.status is EventStatus.DRAFT:
+            raise NotFound("There is no such event.")
+        memory.keep(event)
+    return event
+
+
+async def create(new: Event) -> Event:
+    """Store a new draft. A repeat gets what the first stored."""
+    from google.api_core.exceptions import AlreadyExists
+
+    try:
+        await _event(new.event_id).create(new.document())
+    except AlreadyExists:
+        return Event.of((await _event(new.event_id).get()).to_dict())
+    return new
+
+
+async def change(seen: StoredEvent, after: Event) -> None:
+    """Write the event, unless somebody else did since it was read."""
+    await _write(seen, after, clients.firestore().batch())
+
+
+async def publish(seen: StoredEvent, after: Event) -> None:
+    """Put the event on sale: its state, its inventory and the news of it are one commit."""
+    client = clients.firestore()
+    batch = client.batch()
+    for tier in after.tiers:
+        for path, fields in shard_documents(after.event_id, tier.tier_id, tier.capacity):
+            batch.create(client.document(path), fields)
+    left = {tier.tier_id: tier.capacity for tier in after.tiers}
+    batch.set(_live_availability(after.event_id), _live(_availability(after, left, after.updated_at)))
+    await _write(seen, after, batch, "event.published")
+
+
+async def cancel(seen: StoredEvent, after: Event) -> None:
+    """Call the event off and close its sale: no booking can follow this commit."""
+    client = clients.firestore()
+    batch = client.batch()
+    if seen.event.status is EventStatus.PUBLISHED:
+        for path in shard_paths(after):
+            batch.update(client.document(path), {"open": False})
+        batch.set(_live_availability(after.event_id), _live(_availability(after, {}, after.updated_at)))
+    await _write(seen, after, batch, "event.cancelled")
+
+
+async def _write(seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None) -> None:
+    from google.api_core.exceptions import AlreadyExists, FailedPrecondition
+
+    client = clients.firestore()
+    guard = client.write_option(last_update_time=seen.update_time)
+    batch.update(_event(after.event_id), after.document(), option=guard)
+    if news is not None:
+        told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id)
+        path, fields = outbox.entry(after.updated_at, told)
+        batch.create(client.document(path), fields)
+    try:
+        await batch.commit()
+    except (AlreadyExists, FailedPrecondition):  # the other of two publications finds the shards, or the new time
+        raise rules.EventStateConflict("The event was changed by somebody else; read it again.") from None
+    finally:
+        memory.forget(after.event_id)
+
+
+async def availability(of: Event, now: datetime) -> Availability:
+    """How much of each tier can be held right now; one round trip for all shards, none when nothing is on sale."""
+    left: Counter[str] = Counter()
+    if rules.status_at(of, now) is EventStatus.PUBLISHED:
+        client = clients.firestore()
+        async for shard in client.get_all([client.document(path) for path in shard_paths(of)]):
+            if fields := shard.to_dict():
+                left[fields["tierId"]] += available(fields)
+    return _availability(of, left, now)
+
+
+def _availability(of: Event, left: Mapping[str, int], now: datetime) -> Availability:
+    # Sold out is said of a sale only: what is called off or over was not bought up.
+    on_sale = rules.status_at(of, now) is EventStatus.PUBLISHED
+    counted = [(tier, left.get(tier.tier_id, 0)) for tier in of.tiers]
+    return Availability(
+        tiers=tuple(
+            TierAvailability(
+                tier_id=tier.tier_id, capacity=tier.capacity, available=count, sold_out=on_sale and count == 0
+            )
+            for tier, count in counted
+        ),
+        as_of=now,
+    )
+
+
+def _live(seen: Availability) -> dict[str, Any]:
+    return seen.model_dump(by_alias=True)
+
+
+async def write_live_availability(event_id: str) -> None:
+    """Bring the availability document that apps listen to up to date."""
+    found = await find(event_id)
+    if found is not None and found.status is not EventStatus.DRAFT:
+        await _live_availability(event_id).set(_live(await availability(found, clock.now())))
+
+
+async def events_to_audit(now: datetime) -> AsyncIterator[str]:
+    """The ids of the events with an inventory that is on sale or ended within a week."""
+    from google.cloud.firestore import FieldFilter
+
+    ended_after = FieldFilter("endsAt", ">", now - AUDITED_AFTER_END)
+    query = clients.firestore().collection(EVENTS).where(filter=ended_after).select(["status"])
+    async for snapshot in query.stream():
+        if snapshot.get("status") != EventStatus.DRAFT:
+            yield snapshot.id

@@ -1,0 +1,212 @@
+"""The invariants that no crash, race or repeat may break, checked on what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from common import clients, clock
+from common.orders.inventory_documents import shard
+from common.orders.schemas import Order, OrderStatus
+from common.payments.gateways import RefundStatus
+from common.payments.schemas import LedgerEntry, Payment, PaymentStatus, Refund, WebhookStatus
+from common.tickets.schemas import Ticket, TicketStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from common.orders.inventory_documents import Shard
+
+# A settlement or a refund that takes longer than this is stuck, not in flight.
+IN_FLIGHT: Final = timedelta(minutes=5)
+OWNING: Final = {OrderStatus.HELD, OrderStatus.PAID, OrderStatus.TICKETED, OrderStatus.PARTIALLY_REFUNDED}
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An invariant that does not hold, and where."""
+
+    invariant: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Books:
+    """Everything that is stored of one event."""
+
+    event_id: str
+    capacity: dict[str, int]
+    shards: tuple[Shard, ...]
+    units: dict[tuple[str, int], dict[str, Any]]
+    orders: tuple[Order, ...]
+    tickets: tuple[Ticket, ...]
+    payments: tuple[Payment, ...]
+    refunds: tuple[Refund, ...]
+    ledger: tuple[LedgerEntry, ...]
+
+
+async def audit_event(event_id: str) -> tuple[Violation, ...]:
+    """Every violation of one event's invariants, exact even while it sells."""
+    return check(await _books(event_id), clock.now())
+
+
+def check(books: Books, now: datetime) -> tuple[Violation, ...]:
+    """The violations in these books."""
+    return (
+        *_shards(books),
+        *_units(books),
+        *_tickets(books),
+        *_ledger(books),
+        *_money(books, now),
+    )
+
+
+def _shards(books: Books) -> Iterable[Violation]:
+    """Per shard: taken + returned + never used = size, number by number; together they are the tier's capacity."""
+    sizes: Counter[str] = Counter()
+    numbers: defaultdict[str, set[int]] = defaultdict(set)
+    for tier_id, number in books.units:
+        numbers[tier_id].add(number)
+    for item in books.shards:
+        sizes[item.tier_id] += item.size
+        end = item.first + item.size
+        present = numbers[item.tier_id] & set(range(item.first, end))
+        numbers[item.tier_id] -= present
+        returned = set(item.returned)
+        taken = set(range(item.first, item.next)) - returned
+        if taken != present - returned or not item.first <= item.next <= end or len(returned) != len(item.returned):
+            wrong = sorted(taken ^ (present - returned))
+            counts = f"{len(present)} taken + {len(item.returned)} returned + {end - item.next} unused of {item.size}"
+            yield Violation("shard adds up", item.path, f"{counts}; units that do not fit: {wrong}")
+        if both := sorted(present & returned):
+            yield Violation("returned units are free", item.path, f"units {both} are returned and taken")
+    for tier_id, outside in numbers.items():
+        if outside:
+            yield Violation("units are in a shard", tier_id, f"units {sorted(outside)} are in none")
+    for tier_id, capacity in books.capacity.items():
+        if books.shards and sizes[tier_id] != capacity:
+            yield Violation("shards are the capacity", tier_id, f"{sizes[tier_id]} != {capacity}")
+
+
+def _units(books: Books) -> Iterable[Violation]:
+    """An order owns exactly its units, held while it is held, sold once it is ticketed."""
+    owned: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    for unit, fields in books.units.items():
+        owned[fields["orderId"]].add(unit)
+    known = {order.order_id for order in books.orders}
+    for order_id in owned.keys() - known:
+        yield Violation("units have an order", order_id, f"{len(owned[order_id])} units of no order")
+    for order in books.orders:
+        claimed = {(unit.tier_id, unit.number) for unit in order.units}
+        if claimed != owned.get(order.order_id, set()):
+            yield Violation("an order owns its units", order.order_id, f"{claimed} != {owned.get(order.order_id)}")
+        if claimed and order.status not in OWNING:
+            yield Violation("only live orders own units", order.order_id, f"{order.status} with {len(claimed)}")
+        wanted = "held" if order.status is OrderStatus.HELD else "sold"
+        wrong = [unit for unit in owned.get(order.order_id, set()) if books.units[unit]["state"] != wanted]
+        if wrong:
+            yield Violation("units are as their order", order.order_id, f"{wrong} are not {wanted}")
+
+
+def _tickets(books: Books) -> Iterable[Violation]:
+    """Every sold unit has exactly one ticket that opens the door, and every such ticket its sold unit."""
+    live = Counter(
+        (ticket.unit.tier_id, ticket.unit.number)
+        for ticket in books.tickets
+        if ticket.status in {TicketStatus.VALID, TicketStatus.USED}
+    )
+    sold = {unit for unit, fields in books.units.items() if fields["state"] == "sold"}
+    for unit in sold - live.keys():
+        yield Violation("sold units have a ticket", str(unit), "no valid ticket")
+    for unit, count in live.items():
+        if unit not in sold or count > 1:
+            yield Violation("valid tickets are sold units", str(unit), f"{count} tickets, sold: {unit in sold}")
+
+
+def _ledger(books: Books) -> Iterable[Violation]:
+    """Every entry, and so the ledger, adds up to zero."""
+    for entry in books.ledger:
+        rest = sum(posting.amount_minor for posting in entry.postings)
+        if rest:
+            yield Violation("ledger balances", entry.entry_id, f"off by {rest} {entry.currency}")
+
+
+def _money(books: Books, now: datetime) -> Iterable[Violation]:
+    """Every captured payment is tickets, or a refund that is done or in flight, and is in the ledger."""
+    orders = {order.order_id: order for order in books.orders}
+    entries = {entry.entry_id for entry in books.ledger}
+    refunded: Counter[str] = Counter()
+    for refund in books.refunds:
+        if refund.status is RefundStatus.PENDING and now - refund.created_at > IN_FLIGHT:
+            yield Violation("refunds finish", refund.refund_id, f"pending since {refund.created_at:%c}")
+        if not refund.stray:
+            refunded[refund.order_id] += refund.amount.amount_minor
+    for payment in books.payments:
+        if payment.status not in {PaymentStatus.CAPTURED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}:
+            continue
+        order = orders.get(payment.order_id)
+        if order is None or order.payment_id != payment.payment_id:
+            yield Violation("a captured payment buys its order", payment.payment_id, "no order is paid by it")
+        elif f"{payment.payment_id}_sale" not in entries:
+            yield Violation("a captured payment is booked", payment.payment_id, "no sale in the ledger")
+    for order in books.orders:
+        if order.refunded_minor != refunded[order.order_id]:
+            detail = f"{order.refunded_minor} on the order, {refunded[order.order_id]} in refunds"
+            yield Violation("refunds are of their order", order.order_id, detail)
+
+
+async def _books(event_id: str) -> Books:
+    """All of it as it was at one moment: what is sold meanwhile cannot make the books look wrong."""
+    client = clients.firestore()
+    snapshot = await client.document(f"events/{event_id}").get()
+    event, moment = snapshot.to_dict() or {}, snapshot.read_time
+    tiers = {tier["tierId"]: tier["capacity"] for tier in event.get("tiers", [])}
+    shards: list[Shard] = []
+    units: dict[tuple[str, int], dict[str, Any]] = {}
+    for tier_id in tiers:
+        tier = client.collection(f"events/{event_id}/tiers").document(tier_id)
+        shards += [
+            shard(found.reference.path, found.to_dict() or {})
+            async for found in tier.collection("shards").stream(read_time=moment)
+        ]
+        async for found in tier.collection("units").stream(read_time=moment):
+            units[tier_id, int(found.id)] = found.to_dict() or {}
+    orders, tickets, payments, refunds, entries = await asyncio.gather(
+        *(_of_event(name, event_id, moment) for name in ("orders", "tickets", "payments", "refunds", "ledger"))
+    )
+    return Books(
+        event_id=event_id,
+        capacity=tiers,
+        shards=tuple(shards),
+        units=units,
+        orders=tuple(map(Order.of, orders)),
+        tickets=tuple(map(Ticket.of, tickets)),
+        payments=tuple(map(Payment.of, payments)),
+        refunds=tuple(map(Refund.of, refunds)),
+        ledger=tuple(map(LedgerEntry.of, entries)),
+    )
+
+
+async def _of_event(collection: str, event_id: str, moment: datetime) -> list[dict[str, Any]]:
+    from google.cloud.firestore import FieldFilter
+
+    query = clients.firestore().collection(collection).where(filter=FieldFilter("eventId", "==", event_id))
+    return [found.to_dict() or {} async for found in query.stream(read_time=moment)]
+
+
+async def unsettled_webhooks(now: datetime) -> tuple[Violation, ...]:
+    """Webhooks that were kept and never settled, beyond the time a settlement may take."""
+    from google.cloud.firestore import FieldFilter
+
+    query = (
+        clients.firestore()
+        .collection("webhooks")
+        .where(filter=FieldFilter("status", "==", WebhookStatus.STORED))
+        .where(filter=FieldFilter("receivedAt", "<", now - IN_FLIGHT))
+        .order_by("receivedAt")
+    )
+    return tuple([Violation("webhooks are settled", found.id, "still waiting") async for found in query.stream()])

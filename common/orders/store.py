@@ -1,0 +1,286 @@
+"""Orders in Firestore: hold, look up, release. Every change of units goes through the event's inventory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from common import clients, clock, outbox
+from common.config import config
+from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem
+from common.events import store as events
+from common.orders import rules
+from common.orders.inventory import Busy, Change, EventInventory, Refused, inventory
+from common.orders.schemas import Order, OrderRequest, OrderStatus
+from common.organizations.policy import require_visible
+from common.outbox import PlannedTask
+from common.paging import decode_cursor, encode_cursor
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncWriteBatch
+
+    from common.tickets.schemas import UnitRef
+    from common.tokens import Caller
+
+MOST_ATTEMPTS: Final = 5
+RECLAIMED_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An order as it was read, with the update_time that guards the next write."""
+
+    order: Order
+    update_time: datetime
+
+
+@dataclass(frozen=True)
+class _Bought:
+    """How many of each limited tier a person holds or owns, as it was read."""
+
+    tiers: dict[str, int]
+    update_time: datetime | None
+
+
+NOTHING_BOUGHT: Final = _Bought({}, None)
+
+
+def order_path(order_id: str) -> str:
+    return f"orders/{order_id}"
+
+
+def _bought_path(event_id: str, user_id: str) -> str:
+    return f"events/{event_id}/buyers/{user_id}"
+
+
+async def find(order_id: str) -> Seen | None:
+    """The order of this id."""
+    snapshot = await clients.firestore().document(order_path(order_id)).get()
+    if not snapshot.exists:
+        return None
+    return Seen(Order.of(snapshot.to_dict()), snapshot.update_time)
+
+
+async def of_buyer(order_id: str, user_id: str) -> Seen:
+    """The buyer's own order. NotFound for anybody else's: they may not know that it exists."""
+    seen = await find(order_id)
+    if seen is None or seen.order.buyer_id != user_id:
+        raise NotFound("You have no such order.")
+    return seen
+
+
+async def page_of_buyer(user_id: str, limit: int, cursor: str | None) -> tuple[list[Order], str | None]:
+    """The buyer's orders, newest first, and the cursor of the next page."""
+    from google.cloud.firestore import FieldFilter, Query
+
+    orders = clients.firestore().collection("orders")
+    query = (
+        orders.where(filter=FieldFilter("buyerId", "==", user_id))
+        .order_by("createdAt", direction=Query.DESCENDING)
+        .order_by("orderId", direction=Query.DESCENDING)
+        .limit(limit + 1)
+    )
+    if cursor is not None:
+        created_at, order_id = decode_cursor(cursor, f"orders of {user_id}", str, str)
+        query = query.start_after({"createdAt": _moment(str(created_at)), "orderId": order_id})
+    found = [Order.of(snapshot.to_dict()) for snapshot in await query.get()]
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1]
+    return found[:limit], encode_cursor(f"orders of {user_id}", last.created_at.isoformat(), last.order_id)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidCursor from None
+
+
+def event_inventory(event_id: str) -> EventInventory:
+    """This process's inventory of an event, which reclaims expired holds before it says sold out."""
+    return inventory(event_id, release_expired)
+
+
+async def hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
+    """Hold units for the buyer: at most two round trips, the second of them shared with whoever buys meanwhile.
+
+    A repeat (same order id) gets the first order back, whatever has changed since.
+    """
+    try:
+        return await _hold(request, buyer, order_id, fingerprint)
+    except Problem:
+        first = await find(order_id)
+        if first is None:
+            raise
+        return _repeated(first.order, fingerprint)
+
+
+def _repeated(order: Order, fingerprint: str) -> Order:
+    if order.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return order.model_copy(update={"status": OrderStatus.HELD, "refunded_minor": 0, "ticketed_at": None})
+
+
+async def _hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
+    rules.check_request(request)
+    remembered = events.remembered(request.event_id)
+    if remembered is None:
+        tiers = {line.tier_id for line in request.lines}
+        event, bought, _ = await asyncio.gather(
+            events.recent(request.event_id),
+            _bought(request.event_id, buyer.user_id),
+            event_inventory(request.event_id).prepare(tiers),
+        )
+    else:
+        event = remembered
+        counts = rules.counts_per_person(event, request)
+        bought = await _bought(request.event_id, buyer.user_id) if counts else NOTHING_BOUGHT
+    await require_visible(event, buyer)
+    now = clock.now()
+    rules.check_sale(event, request, now)
+    hold = timedelta(seconds=config().hold_seconds)
+    fee = config().booking_fee_basis_points
+    order = rules.draft_order(event, request, buyer, order_id, fingerprint, now, hold, fee)
+    for _ in range(MOST_ATTEMPTS):
+        rules.check_person(event, request, bought.tiers)
+        try:
+            units = await event_inventory(event.event_id).submit(_booking(order, bought))
+        except Refused:
+            first = await find(order_id)
+            if first is not None:
+                return _repeated(first.order, fingerprint)
+            bought = await _bought(event.event_id, buyer.user_id)
+            continue
+        return order.model_copy(update={"units": units})
+    raise Busy
+
+
+def _booking(order: Order, bought: _Bought) -> Change:
+    def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
+        client = clients.firestore()
+        held = order.model_copy(update={"units": units})
+        batch.create(client.document(order_path(order.order_id)), held.document())
+        _count(batch, order, bought)
+        release = PlannedTask(
+            function="release_hold",
+            name=order.order_id,
+            payload={"orderId": order.order_id},
+            at=order.hold_expires_at,
+        )
+        event = order_event("order.held", order, order.created_at)
+        path, fields = outbox.entry(order.created_at, event, release, refresh_of(order.event_id))
+        batch.create(client.document(path), fields)
+
+    takes = {line.tier_id: line.quantity for line in order.lines}
+    return Change(order.order_id, takes, (), writes=3, documents=documents_of(order), write=write)
+
+
+def documents_of(order: Order) -> frozenset[str]:
+    """What every change of this order may write."""
+    return frozenset((order_path(order.order_id), _bought_path(order.event_id, order.buyer_id)))
+
+
+def _count(batch: AsyncWriteBatch, order: Order, bought: _Bought) -> None:
+    """Write what the person has after this order, unless somebody changed it since it was read."""
+    client = clients.firestore()
+    tiers = {line.tier_id: bought.tiers.get(line.tier_id, 0) + line.quantity for line in order.lines if line.limited}
+    if not tiers:
+        return
+    document = client.document(_bought_path(order.event_id, order.buyer_id))
+    if bought.update_time is None:
+        batch.create(document, {"tiers": tiers})
+    else:
+        seen = client.write_option(last_update_time=bought.update_time)
+        batch.update(document, {f"tiers.{tier}": count for tier, count in tiers.items()}, option=seen)
+
+
+def uncount(batch: AsyncWriteBatch, order: Order, units: tuple[UnitRef, ...]) -> None:
+    """Take units that go back off what the person has."""
+    from google.cloud.firestore import Increment
+
+    limited = {line.tier_id for line in order.lines if line.limited}
+    returned = Counter(unit.tier_id for unit in units if unit.tier_id in limited)
+    if returned:
+        document = clients.firestore().document(_bought_path(order.event_id, order.buyer_id))
+        batch.update(document, {f"tiers.{tier}": Increment(-count) for tier, count in returned.items()})
+
+
+def order_event(type_: str, order: Order, now: datetime, **more: Any) -> outbox.DomainEvent:
+    """A domain event about an order."""
+    about = {"orderId": order.order_id, "eventId": order.event_id, "orgId": order.org_id, "buyerId": order.buyer_id}
+    return outbox.event(type_, now, **about, **more)
+
+
+def refresh_of(event_id: str) -> PlannedTask:
+    """The task that brings the event's live availability document up to date, once a second at most."""
+    return PlannedTask(
+        function="refresh_availability", name=event_id, payload={"eventId": event_id}, once_a_second=True
+    )
+
+
+async def _bought(event_id: str, user_id: str) -> _Bought:
+    snapshot = await clients.firestore().document(_bought_path(event_id, user_id)).get()
+    if not snapshot.exists:
+        return _Bought({}, None)
+    return _Bought((snapshot.to_dict() or {})["tiers"], snapshot.update_time)
+
+
+async def release(seen: Seen, status: OrderStatus) -> bool:
+    """End a hold and give its units back. False when the order changed since it was read: nothing was written."""
+    order = seen.order
+    now = clock.now()
+
+    def write(batch: AsyncWriteBatch, _: tuple[UnitRef, ...]) -> None:
+        client = clients.firestore()
+        guard = client.write_option(last_update_time=seen.update_time)
+        batch.update(client.document(order_path(order.order_id)), {"status": status, "units": []}, option=guard)
+        uncount(batch, order, order.units)
+        path, fields = outbox.entry(now, order_event(f"order.{status}", order, now), refresh_of(order.event_id))
+        batch.create(client.document(path), fields)
+
+    change = Change(order.order_id, {}, order.units, writes=3, documents=documents_of(order), write=write)
+    try:
+        await event_inventory(order.event_id).submit(change)
+    except Refused:
+        return False
+    return True
+
+
+async def release_expired(event_id: str) -> None:
+    """Release the event's holds that have run out, without waiting for their tasks."""
+    from google.cloud.firestore import FieldFilter
+
+    query = (
+        clients.firestore()
+        .collection("orders")
+        .where(filter=FieldFilter("eventId", "==", event_id))
+        .where(filter=FieldFilter("status", "==", OrderStatus.HELD))
+        .where(filter=FieldFilter("holdExpiresAt", "<=", clock.now()))
+        .order_by("holdExpiresAt")
+        .limit(RECLAIMED_AT_ONCE)
+    )
+    expired = [Seen(Order.of(found.to_dict()), found.update_time) for found in await query.get()]
+    await asyncio.gather(*(release(seen, OrderStatus.EXPIRED) for seen in expired))
+
+
+async def reclaim(seen: Seen) -> bool:
+    """Hold units again for an order that expired before its payment arrived. SoldOut if there are none."""
+    order = seen.order
+
+    def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
+        client = clients.firestore()
+        guard = client.write_option(last_update_time=seen.update_time)
+        fields = {"status": OrderStatus.HELD, "units": [unit.document() for unit in units]}
+        batch.update(client.document(order_path(order.order_id)), fields, option=guard)
+
+    takes = {line.tier_id: line.quantity for line in order.lines}
+    change = Change(order.order_id, takes, (), writes=1, documents=documents_of(order), write=write)
+    try:
+        await event_inventory(order.event_id).submit(change)
+    except Refused:
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""Who may act for an organization: strangers do not learn that a thing exists, members learn what they lack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.access import Access, SignIn
+from common.errors import Forbidden, NotFound
+from common.events import rules
+from common.events import store as events
+from common.organizations.store import role_of
+
+if TYPE_CHECKING:
+    from common.endpoint import Call
+    from common.events.schemas import Event
+    from common.events.store import StoredEvent
+    from common.organizations.schemas import Role
+    from common.tokens import Caller
+
+
+def organization_role(*roles: Role) -> Access:
+    """One of these roles in the organization that the path, or else the body, names as `orgId`."""
+
+    async def authorize(call: Call[Any, Any]) -> None:
+        org_id = call.path.get("orgId") or call.body.org_id
+        role = await role_of(org_id, call.user.user_id)
+        if role is None:
+            raise NotFound("There is no such organization.")
+        if role not in roles:
+            raise Forbidden
+
+    return Access(_name("organization_role", roles), SignIn.REQUIRED, authorize)
+
+
+@dataclass(frozen=True)
+class EventAccess(Access):
+    """One of some roles in the organization of the event that the path names as `eventId`.
+
+    The handler takes its event from here, together with the check: an event is read once, and never unchecked.
+    """
+
+    roles: tuple[Role, ...] = ()
+
+    async def event(self, call: Call[Any, Any]) -> StoredEvent:
+        """The event, as it was read. NotFound or Forbidden where the caller's role is not one of these."""
+        stored = await events.stored(call.path["eventId"])
+        if stored is None:
+            raise NotFound("There is no such event.")
+        role = await role_of(stored.event.org_id, call.user.user_id)
+        if role in self.roles:
+            return stored
+        if role is None and not rules.is_visible_to_all(stored.event):
+            raise NotFound("There is no such event.")
+        raise Forbidden
+
+
+def event_role(*roles: Role) -> EventAccess:
+    """One of these roles in the organization of the event that the path names as `eventId`."""
+    return EventAccess(_name("event_role", roles), SignIn.REQUIRED, roles=roles)
+
+
+async def require_visible(event: Event | None, caller: Caller | None) -> Event:
+    """The event, where the caller may know of it: everybody of a public one, else its organization's members."""
+    if event is not None:
+        if rules.is_visible_to_all(event):
+            return event
+        if caller is not None and await role_of(event.org_id, caller.user_id) is not None:
+            return event
+    raise NotFound("There is no such event.")
+
+
+def _name(kind: str, roles: tuple[Role, ...]) -> str:
+    return f"{kind}:{','.join(roles)}"

@@ -1,0 +1,169 @@
+"""Payments, webhooks and refunds in Firestore: their paths and their reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from common import clients, clock, outbox
+from common.ids import derived_id
+from common.orders.store import order_event
+from common.outbox import PlannedTask
+from common.payments.gateways import RefundStatus
+from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, WebhookStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from common.money import Money
+    from common.orders.schemas import Order
+    from common.payments.gateways import Checkout, GatewayName, PaymentEvent
+
+
+def payment_id(order_id: str, gateway: GatewayName) -> str:
+    """An order has one payment per gateway; its id is known before anything is written."""
+    return f"{order_id}_{gateway}"
+
+
+def payment_path(order_id: str, gateway: GatewayName) -> str:
+    return f"payments/{payment_id(order_id, gateway)}"
+
+
+def webhook_path(webhook_id: str) -> str:
+    return f"webhooks/{webhook_id}"
+
+
+def refund_path(refund_id: str) -> str:
+    return f"refunds/{refund_id}"
+
+
+def ledger_path(entry_id: str) -> str:
+    return f"ledger/{entry_id}"
+
+
+async def find_payment(order_id: str, gateway: GatewayName) -> Payment | None:
+    """The payment of this order at this gateway."""
+    snapshot = await clients.firestore().document(payment_path(order_id, gateway)).get()
+    return Payment.of(snapshot.to_dict()) if snapshot.exists else None
+
+
+async def order_of_reference(gateway: GatewayName, reference: str) -> str | None:
+    """Which order a provider's reference was made for, as far as we wrote it down."""
+    from google.cloud.firestore import FieldFilter
+
+    query = (
+        clients.firestore()
+        .collection("payments")
+        .where(filter=FieldFilter("gateway", "==", gateway))
+        .where(filter=FieldFilter("reference", "==", reference))
+        .limit(1)
+    )
+    found = await query.get()
+    return Payment.of(found[0].to_dict()).order_id if found else None
+
+
+async def save_checkout(order: Order, gateway: GatewayName, checkout: Checkout) -> None:
+    """Write down what the provider was asked, unless its webhook came first and did so."""
+    from google.api_core.exceptions import AlreadyExists
+
+    payment = new_payment(order, gateway, checkout.reference, dict(checkout.client), clock.now())
+    try:
+        await clients.firestore().document(payment_path(order.order_id, gateway)).create(payment.document())
+    except AlreadyExists:
+        return
+
+
+def new_payment(order: Order, gateway: GatewayName, reference: str, client: dict[str, str], now: datetime) -> Payment:
+    """A payment of which nothing is known yet."""
+    return Payment(
+        payment_id=payment_id(order.order_id, gateway),
+        order_id=order.order_id,
+        event_id=order.event_id,
+        gateway=gateway,
+        reference=reference,
+        amount=order.amounts.total,
+        client=client,
+        status=PaymentStatus.CREATED,
+        created_at=now,
+    )
+
+
+async def store_webhook(gateway: GatewayName, event_id: str, body: str, headers: dict[str, str]) -> bool:
+    """Keep a verified webhook with the task that settles it, in one commit. False for one that is kept already."""
+    from google.api_core.exceptions import AlreadyExists
+
+    client = clients.firestore()
+    now = clock.now()
+    webhook_id = derived_id("whk", gateway, event_id)
+    webhook = Webhook(webhook_id=webhook_id, gateway=gateway, body=body, headers=headers, received_at=now)
+    settle = PlannedTask(function="settle_payment", name=webhook_id, payload={"webhookId": webhook_id})
+    path, entry = outbox.entry(now, None, settle)
+    batch = client.batch()
+    batch.create(client.document(webhook_path(webhook_id)), webhook.document())
+    batch.create(client.document(path), entry)
+    try:
+        await batch.commit()
+    except AlreadyExists:
+        return False
+    return True
+
+
+async def find_webhook(webhook_id: str) -> Webhook | None:
+    """The stored webhook of this id."""
+    snapshot = await clients.firestore().document(webhook_path(webhook_id)).get()
+    return Webhook.of(snapshot.to_dict()) if snapshot.exists else None
+
+
+async def mark_webhook(webhook_id: str, status: WebhookStatus) -> None:
+    """Note how a webhook ended."""
+    await clients.firestore().document(webhook_path(webhook_id)).update({"status": status})
+
+
+async def find_refund(refund_id: str) -> Refund | None:
+    """The refund of this id."""
+    snapshot = await clients.firestore().document(refund_path(refund_id)).get()
+    return Refund.of(snapshot.to_dict()) if snapshot.exists else None
+
+
+def stray_refund(order: Order, event: PaymentEvent, reason: str, now: datetime) -> Refund:
+    """The refund of a capture that bought nothing; one per provider payment, however often it is heard of."""
+    refund_id = derived_id("ref", event.gateway, event.payment_id)
+    paid_by = (event.gateway, event.payment_id)
+    refund = new_refund(refund_id, order, event.amount, reason, (), "settlement", now, paid_by)
+    return refund.model_copy(update={"stray": True})
+
+
+def new_refund(
+    refund_id: str,
+    order: Order,
+    amount: Money,
+    reason: str,
+    ticket_ids: tuple[str, ...],
+    requested_by: str,
+    now: datetime,
+    paid_by: tuple[GatewayName, str] | None,
+) -> Refund:
+    """A refund to be made at the gateway, or done at once where no money was paid."""
+    return Refund(
+        refund_id=refund_id,
+        order_id=order.order_id,
+        event_id=order.event_id,
+        org_id=order.org_id,
+        buyer_id=order.buyer_id,
+        gateway=paid_by[0] if paid_by else None,
+        provider_payment_id=paid_by[1] if paid_by else None,
+        amount=amount,
+        reason=reason,
+        ticket_ids=ticket_ids,
+        status=RefundStatus.PENDING if amount.amount_minor else RefundStatus.SUCCEEDED,
+        requested_by=requested_by,
+        created_at=now,
+    )
+
+
+def refund_outbox(type_: str, order: Order, refund: Refund, now: datetime) -> tuple[str, dict[str, Any]]:
+    """The outbox entry of a new refund: the event, and the task that moves the money."""
+    event = order_event(type_, order, now, refundId=refund.refund_id, amount=refund.amount.model_dump(by_alias=True))
+    if refund.status is not RefundStatus.PENDING:
+        return outbox.entry(now, event)
+    task = PlannedTask(function="execute_refund", name=refund.refund_id, payload={"refundId": refund.refund_id})
+    return outbox.entry(now, event, task)

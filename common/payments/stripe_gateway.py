@@ -1,0 +1,220 @@
+"""Stripe, through its own SDK: a payment intent per order, refunds on its charge, signed events."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from common.money import Money
+from common.payments.gateways import (
+    CALL_TIMEOUT_S,
+    BadSignature,
+    Checkout,
+    CheckoutRequest,
+    GatewayName,
+    GatewayRefused,
+    GatewayUnavailable,
+    MalformedEvent,
+    ParsedEvent,
+    PaymentEvent,
+    PaymentEventKind,
+    RefundResult,
+    RefundStatus,
+    header,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from stripe import StripeClient
+    from stripe.params import PaymentIntentCreateParams, RefundCreateParams
+
+    from common.config import Config
+
+SIGNATURE_TOLERANCE_S = 300
+REFUND_STATUSES = {
+    "succeeded": RefundStatus.SUCCEEDED,
+    "pending": RefundStatus.PENDING,
+    "requires_action": RefundStatus.PENDING,
+    "failed": RefundStatus.FAILED,
+    "canceled": RefundStatus.FAILED,
+}
+INTENT_KINDS = {
+    "payment_intent.amount_capturable_updated": (PaymentEventKind.AUTHORIZED, "amount_capturable"),
+    "payment_intent.succeeded": (PaymentEventKind.CAPTURED, "amount_received"),
+    "payment_intent.payment_failed": (PaymentEventKind.FAILED, "amount"),
+}
+# charge.refunded tells the same without the refund's id, so it is not acted on.
+REFUND_TYPES = ("refund.created", "refund.updated")
+
+
+class StripeGateway:
+    """One Stripe account. The SDK is imported by the first call that needs it."""
+
+    name = GatewayName.STRIPE
+
+    def __init__(self, configuration: Config) -> None:
+        self._config = configuration
+
+    @cached_property
+    def _client(self) -> StripeClient:
+        from stripe import StripeClient
+
+        from common.payments.stripe_transport import SharedTransport
+
+        return StripeClient(
+            self._config.stripe_secret_key,
+            base_addresses={"api": self._config.stripe_api_base},
+            http_client=SharedTransport(CALL_TIMEOUT_S),
+            max_network_retries=1,
+        )
+
+    async def create_checkout(self, request: CheckoutRequest) -> Checkout:
+        """A payment intent; the app pays it with the client secret."""
+        params: PaymentIntentCreateParams = {
+            "amount": request.amount.amount_minor,
+            "currency": request.amount.currency.lower(),
+            "description": request.description,
+            # The app's payment sheet stays in the app: methods that leave for another page are not offered.
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": {
+                "orderId": request.order_id,
+                "orderNumber": request.order_number,
+                "eventId": request.event_id,
+            },
+        }
+        if request.buyer_email:
+            params["receipt_email"] = request.buyer_email
+        with _provider_errors():
+            intent = await self._client.v1.payment_intents.create_async(
+                params, {"idempotency_key": request.idempotency_key}
+            )
+        secret, publishable = intent.client_secret or "", self._config.stripe_publishable_key
+        return Checkout(intent.id, {"clientSecret": secret, "publishableKey": publishable})
+
+    async def order_of(self, reference: str) -> str | None:
+        """The order in the payment intent's metadata."""
+        from stripe import InvalidRequestError
+
+        with _provider_errors():
+            try:
+                intent = await self._client.v1.payment_intents.retrieve_async(reference)
+            except InvalidRequestError as unknown:
+                if unknown.code == "resource_missing":
+                    return None
+                raise
+        return _order_in(intent.metadata.to_dict() if intent.metadata else None)
+
+    async def refund(
+        self, payment_id: str, amount: Money, *, refund_key: str, order_id: str, reason: str
+    ) -> RefundResult:
+        """Refund a charge (or a payment intent's charge)."""
+        with _provider_errors():
+            # Stripe forgets idempotency keys after a day or so; what it holds under our key it never forgets.
+            standing = await self._standing_refund(payment_id, refund_key)
+            if standing:
+                return standing
+            params: RefundCreateParams = {
+                "amount": amount.amount_minor,
+                "reason": "requested_by_customer",
+                "metadata": {"refundKey": refund_key, "orderId": order_id, "reason": reason[:500]},
+            }
+            params["charge" if _is_charge(payment_id) else "payment_intent"] = payment_id
+            refund = await self._client.v1.refunds.create_async(params, {"idempotency_key": f"refund:{refund_key}"})
+        return _refund_result(refund.id, refund.status)
+
+    async def _standing_refund(self, payment_id: str, refund_key: str) -> RefundResult | None:
+        if _is_charge(payment_id):
+            refunds = await self._client.v1.refunds.list_async({"charge": payment_id, "limit": 100})
+        else:
+            refunds = await self._client.v1.refunds.list_async({"payment_intent": payment_id, "limit": 100})
+        async for refund in refunds.auto_paging_iter():
+            if refund.metadata and refund.metadata.to_dict().get("refundKey") == refund_key:
+                return _refund_result(refund.id, refund.status)
+        return None
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Stripe's own check of signature and age."""
+        from stripe import SignatureVerificationError, WebhookSignature
+
+        secret = self._config.stripe_webhook_secret
+        if not secret:
+            raise GatewayUnavailable("no Stripe webhook secret is configured")
+        try:
+            WebhookSignature.verify_header(
+                body.decode(), header(headers, "stripe-signature"), secret, SIGNATURE_TOLERANCE_S
+            )
+        except (SignatureVerificationError, UnicodeDecodeError, TypeError) as wrong:
+            # TypeError: the SDK compares the header as ASCII and lets the comparison fail on other text.
+            raise BadSignature from wrong
+
+    def parse(self, headers: Mapping[str, str], body: bytes) -> ParsedEvent:
+        """A payment intent's, refund's or dispute's event."""
+        try:
+            document = json.loads(body)
+            event_id, event_type, thing = document["id"], document["type"], document["data"]["object"]
+            if not (isinstance(event_id, str) and event_id and isinstance(event_type, str)):
+                raise TypeError("id and type must be texts")
+            occurred_at = datetime.fromtimestamp(document["created"], UTC)
+            event = _payment_event(event_id, event_type, thing, occurred_at)
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError) as wrong:
+            raise MalformedEvent(f"{type(wrong).__name__}: {wrong}") from wrong
+        return ParsedEvent(event_id, event_type, event)
+
+
+def _is_charge(payment_id: str) -> bool:
+    return not payment_id.startswith("pi_")
+
+
+def _order_in(metadata: Mapping[str, Any] | None) -> str | None:
+    order_id = (metadata or {}).get("orderId")
+    return order_id if isinstance(order_id, str) and order_id else None
+
+
+def _refund_result(refund_id: str, status: str | None) -> RefundResult:
+    return RefundResult(refund_id, REFUND_STATUSES.get(status or "", RefundStatus.PENDING))
+
+
+def _payment_event(event_id: str, event_type: str, thing: dict[str, Any], at: datetime) -> PaymentEvent | None:
+    refund_id = None
+    if event_type in INTENT_KINDS:
+        kind, amount_field = INTENT_KINDS[event_type]
+        reference, payment_id, amount = (
+            thing["id"],
+            thing.get("latest_charge") or thing["id"],
+            thing.get(amount_field, thing["amount"]),
+        )
+    elif event_type in REFUND_TYPES:
+        if thing["status"] != "succeeded":
+            return None
+        kind, refund_id, amount = PaymentEventKind.REFUNDED, thing["id"], thing["amount"]
+        reference, payment_id = thing["payment_intent"], thing["charge"]
+    elif event_type == "charge.dispute.created":
+        kind, amount = PaymentEventKind.DISPUTED, thing["amount"]
+        reference, payment_id = thing["payment_intent"], thing["charge"]
+    else:
+        return None
+    if not (isinstance(reference, str) and isinstance(payment_id, str)):
+        # A charge that no payment intent made is not one of ours.
+        return None
+    money = Money(amount_minor=amount, currency=thing["currency"].upper())
+    order_id = _order_in(thing.get("metadata"))
+    return PaymentEvent(GatewayName.STRIPE, event_id, kind, reference, payment_id, order_id, money, refund_id, at)
+
+
+@contextmanager
+def _provider_errors() -> Iterator[None]:
+    """Turn the SDK's errors into the two that callers tell apart."""
+    from stripe import APIConnectionError, APIError, CardError, RateLimitError, StripeError
+
+    try:
+        yield
+    except (APIConnectionError, APIError, RateLimitError) as failure:
+        raise GatewayUnavailable(failure.user_message) from failure
+    except CardError as declined:
+        raise GatewayRefused(declined.user_message, providerCode=declined.code) from declined
+    except StripeError as refused:
+        raise GatewayRefused(refused.user_message, providerCode=refused.code) from refused
