@@ -1,0 +1,248 @@
+"""A project with stand-ins for everything outside Firestore, and the states from which calls are measured."""
+
+from __future__ import annotations
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+import grpc
+import httpx
+from google.cloud import pubsub_v1, tasks_v2
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from common import clients
+from common.config import config
+from common.ids import derived_id
+from emulators import fake_razorpay, fake_stripe, message_inbox
+from emulators.identity import LocalIdentity
+from tests.emulators.served import Receiver, control, served, wait_until
+from tests.support.people import Json, Person, accepted, order_body, publish_event, tier_body
+from tests.support.server import AnswerThread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from tests.conftest import SignIn
+    from tests.support.server import GatewayThread
+
+INVOKER: Final = "invoker@demo.iam.gserviceaccount.com"
+HOOK_SECRET: Final = "hook-secret"
+KEPT_HEADERS: Final[tuple[str, ...]] = (
+    "content-type",
+    "stripe-signature",
+    "x-razorpay-signature",
+    "x-razorpay-event-id",
+)
+PAID: Final = {"stripe": "payment_intent.succeeded", "razorpay": "payment.captured"}
+
+
+class AcceptingTasks:
+    """A Cloud Tasks that takes every task and dispatches none: nothing runs beside what is measured."""
+
+    def __init__(self) -> None:
+        create = grpc.unary_unary_rpc_method_handler(
+            lambda request, _: request.task,
+            request_deserializer=tasks_v2.CreateTaskRequest.deserialize,
+            response_serializer=tasks_v2.Task.serialize,
+        )
+        service = "google.cloud.tasks.v2.CloudTasks"
+        self._server = grpc.server(ThreadPoolExecutor(2))
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, {"CreateTask": create}),),
+        )
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop(None).wait()
+
+
+async def _account_updated(_: Request) -> JSONResponse:
+    return JSONResponse({"localId": "anybody"})
+
+
+class StandIns:
+    """What the functions call outside Google's emulators, on real sockets."""
+
+    def __init__(self) -> None:
+        self.identity = LocalIdentity()
+        self._stack = ExitStack()
+        keys = AnswerThread(lambda _: (200, json.dumps(self.identity.jwks()).encode(), {}))
+        self._stack.callback(keys.stop)
+        tasks = AcceptingTasks()
+        self._stack.callback(tasks.stop)
+        accounts = Starlette(routes=[Route("/{path:path}", _account_updated, methods=["POST"])])
+        self.stripe = self._stack.enter_context(served(fake_stripe.create_app()))
+        self.razorpay = self._stack.enter_context(served(fake_razorpay.create_app()))
+        inbox = self._stack.enter_context(served(message_inbox.create_app()))
+        auth = self._stack.enter_context(served(accounts))
+        self.environment = {
+            "OIDC_KEYS_URL": keys.url,
+            "INVOKER_SERVICE_ACCOUNT": INVOKER,
+            "FIREBASE_AUTH_EMULATOR_HOST": auth.removeprefix("http://"),
+            "CLOUD_TASKS_EMULATOR_HOST": tasks.address,
+            "STRIPE_API_BASE": self.stripe,
+            "STRIPE_PUBLISHABLE_KEY": "pk_test_costs",
+            "STRIPE_WEBHOOK_SECRET": HOOK_SECRET,
+            "RAZORPAY_API_BASE": self.razorpay,
+            "RAZORPAY_KEY_SECRET": "secret",
+            "RAZORPAY_WEBHOOK_SECRET": HOOK_SECRET,
+            "FCM_API_BASE": inbox,
+            "SENDGRID_API_BASE": inbox,
+            "SENDGRID_API_KEY": "SG.costs",
+            "MAIL_FROM": "tickets@marquee.example",
+            "TWILIO_API_BASE": inbox,
+            "TWILIO_ACCOUNT_SID": "AC00000000000000000000000000000000",
+            "TWILIO_AUTH_TOKEN": "token",
+            "SMS_FROM": "+15005550006",
+            "TICKET_SIGNING_KEY": base64.b64encode(bytes(range(32))).decode(),
+        }
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A provider's signed call, caught before it reached the gateway."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    id: str
+
+
+class Shop:
+    """One project: people, events and orders in the states that a scenario asks for."""
+
+    def __init__(
+        self, gateway: GatewayThread, stand_ins: StandIns, receiver: Receiver, sign_in: SignIn, http: httpx.Client
+    ) -> None:
+        self.gateway, self.http, self.sign_in = gateway, http, sign_in
+        self._stand_ins, self._receiver = stand_ins, receiver
+        keys = {"stripe": config().stripe_secret_key, "razorpay": config().razorpay_key_id}
+        self._providers = {"stripe": stand_ins.stripe, "razorpay": stand_ins.razorpay}
+        for name, key in keys.items():
+            control(self._providers[name], "PUT", "webhook", key=key, url=receiver.url, secret=HOOK_SECRET)
+
+    @cached_property
+    def host(self) -> Person:
+        return self.person("host")
+
+    @cached_property
+    def buyer(self) -> Person:
+        return self.person("buyer")
+
+    def person(self, name: str) -> Person:
+        """Somebody new with a profile and one device."""
+        person = self.sign_in(name, email=f"{name}@example.com")
+        device = {"id": f"device-{uuid4().hex}", "platform": "android", "appVersion": "1.0"}
+        accepted(person.post("/v1/session", {"deviceInfo": device}))
+        return person
+
+    def event(self, **more: Any) -> Json:
+        """A published event of one tier of 100; its doors are open already."""
+        starts = datetime.now(UTC) + timedelta(hours=1)
+        times = {"startsAt": starts.isoformat(), "endsAt": (starts + timedelta(hours=6)).isoformat()}
+        return publish_event(self.host, tier_body(**more), **times)
+
+    def order(self, event: Json, buyer: Person | None = None, quantity: int = 1) -> Json:
+        """A held order."""
+        return accepted((buyer or self.buyer).post("/v1/orders", order_body(event, quantity)))
+
+    def expired_order(self, event: Json) -> Json:
+        """An order whose hold has run out and was not released."""
+        order = self.order(event)
+        document = clients.firestore().document(f"orders/{order['orderId']}")
+        self.gateway.run(document.update({"holdExpiresAt": datetime.now(UTC) - timedelta(seconds=1)}))
+        return order
+
+    def paid(self, order: Json, provider: str = "stripe") -> Webhook:
+        """Pay an order at the provider; its webhook, which has not reached us."""
+        checkout = accepted(self.buyer.post(f"/v1/orders/{order['orderId']}/checkout", {"gateway": provider}))
+        reference = checkout["gatewayReference"]
+        accept = {"Accept": "application/json"}
+        address = f"{self._providers[provider]}/pay/{reference}/pay"
+        accepted(httpx.post(address, headers=accept, trust_env=False))
+        wait_until(lambda: self._caught(provider, reference))
+        [webhook] = self._caught(provider, reference)
+        return webhook
+
+    def _caught(self, provider: str, reference: str) -> list[Webhook]:
+        found = []
+        for delivery in list(self._receiver.deliveries):
+            event = json.loads(delivery.body)
+            if (event.get("type") or event.get("event")) == PAID[provider] and reference.encode() in delivery.body:
+                headers = {key: delivery.headers[key] for key in KEPT_HEADERS if key in delivery.headers}
+                named = event.get("id") or headers["x-razorpay-event-id"]
+                webhook_id = derived_id("whk", provider, named)
+                found.append(Webhook(f"/v1/webhooks/{provider}", headers, delivery.body, webhook_id))
+        return found
+
+    def deliver(self, webhook: Webhook) -> httpx.Response:
+        """Let a caught webhook reach the gateway."""
+        return self.http.post(webhook.path, content=webhook.body, headers=dict(webhook.headers))
+
+    def ticketed(self, event: Json) -> Json:
+        """A paid and ticketed order."""
+        order = self.order(event)
+        webhook = self.paid(order)
+        accepted(self.deliver(webhook))
+        accepted(self.trigger("settle_payment", {"webhookId": webhook.id}))
+        return accepted(self.buyer.get(f"/v1/orders/{order['orderId']}"))
+
+    def ticket(self, event: Json) -> Json:
+        """A valid ticket of the buyer's, with its code."""
+        [ticket_id] = self.ticketed(event)["ticketIds"]
+        return accepted(self.buyer.get(f"/v1/tickets/{ticket_id}"))
+
+    def outbox(self) -> list[str]:
+        """The paths of what waits to be handed over."""
+
+        async def paths() -> list[str]:
+            return [found.reference.path for found in await clients.firestore().collection("outbox").get()]
+
+        return self.gateway.run(paths())
+
+    def clear_outbox(self) -> None:
+        """Forget what the preparations set off."""
+
+        async def clear() -> None:
+            for found in await clients.firestore().collection("outbox").get():
+                await found.reference.delete()
+
+        self.gateway.run(clear())
+
+    def create_topic(self, name: str) -> None:
+        """Pub/Sub publishes to topics that exist only."""
+        publisher = pubsub_v1.PublisherClient()
+        publisher.create_topic(name=publisher.topic_path(config().project, name))
+        publisher.stop()
+
+    def trigger(self, name: str, payload: Json, **headers: str) -> httpx.Response:
+        """Call a private function as its source does."""
+        token = self._stand_ins.identity.token(config().trigger_url(name), INVOKER)
+        return self.http.post(f"/triggers/{name}", json=payload, headers={"Authorization": f"Bearer {token}"} | headers)
+
+
+def provider_keys() -> dict[str, str]:
+    """Accounts of a project's own at both fake providers."""
+    account = uuid4().hex[:14]
+    return {"STRIPE_SECRET_KEY": f"sk_test_{account}", "RAZORPAY_KEY_ID": f"rzp_test_{account}"}
+
+
+def pushed(type_: str, event: Json) -> Json:
+    """A domain event as a push subscription delivers it."""
+    data = base64.b64encode(json.dumps(event).encode()).decode()
+    return {"message": {"data": data, "attributes": {"type": type_}, "messageId": "1"}, "subscription": "s"}

@@ -1,0 +1,171 @@
+"""What every function costs, counted: docs/costs.md says it, and a booking stays as cheap as it was designed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from common import clients
+from common.config import config
+from manifest.discover import discover
+from tests.costs.cost_page import PAGE, WRITE_VARIABLE, Row, lines_of, page
+from tests.costs.scenarios import SCENARIOS
+from tests.costs.shop import Shop, StandIns, provider_keys
+from tests.emulators.served import Receiver
+from tests.support.cost_recorder import CostRecorder
+from tests.support.people import accepted, order_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from common.trigger import TriggerSpec
+    from tests.conftest import SignIn
+    from tests.costs.scenarios import Act
+    from tests.support.cost_recorder import Cost
+    from tests.support.server import GatewayThread
+
+
+def functions() -> dict[str, str]:
+    """Every declared function with its route or source, in the order of the page."""
+    manifest = discover()
+    endpoints = {spec.name: f"{spec.method} {spec.path}" for spec in manifest.endpoints}
+    return endpoints | {spec.name: _source(spec) for spec in manifest.triggers}
+
+
+def _source(spec: TriggerSpec) -> str:
+    return {"PubSub": "Pub/Sub", "DocumentCreated": "document created"}.get(
+        type(spec.source).__name__, type(spec.source).__name__.lower()
+    )
+
+
+FUNCTIONS: Final = functions()
+
+
+@pytest.fixture(scope="module")
+def stand_ins() -> Iterator[StandIns]:
+    running = StandIns()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def recorder(gateway: GatewayThread, project: str) -> Iterator[CostRecorder]:
+    gateway.run(clients.close())
+    recorder = CostRecorder()
+    recorder.start()
+    gateway.run(recorder.follow_tasks())
+    yield recorder
+    gateway.run(clients.close())
+    recorder.stop()
+
+
+@pytest.fixture
+def shop(
+    gateway: GatewayThread,
+    stand_ins: StandIns,
+    recorder: CostRecorder,
+    anonymous: httpx.Client,
+    sign_in: SignIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Shop]:
+    for name, value in (stand_ins.environment | provider_keys()).items():
+        monkeypatch.setenv(name, value)
+    config.cache_clear()
+    with Receiver() as receiver:
+        yield Shop(gateway, stand_ins, receiver, sign_in, anonymous)
+
+
+def measured(recorder: CostRecorder, act: Act) -> Cost:
+    recorder.take()
+    accepted(act())
+    return recorder.take()
+
+
+def forget(gateway: GatewayThread) -> None:
+    """Know as little as a process that has just started: no connection, no event, no inventory, no keys."""
+    gateway.run(clients.close())
+    for name, module in list(sys.modules.items()):
+        if name.startswith("common."):
+            for thing in vars(module).values():
+                if isinstance(thing, functools._lru_cache_wrapper):
+                    thing.cache_clear()
+
+
+def measure(shop: Shop, recorder: CostRecorder, name: str) -> Row:
+    prepare = SCENARIOS[name](shop)
+    accepted(prepare()())
+    warm = measured(recorder, prepare())
+    act = prepare()
+    forget(shop.gateway)
+    return Row(name, FUNCTIONS[name], warm, measured(recorder, act))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_call_costs_what_the_page_says(shop: Shop, recorder: CostRecorder, name: str) -> None:
+    assert name in SCENARIOS, f"tests/costs/scenarios.py must call {name}, so that its cost is known"
+    row = measure(shop, recorder, name)
+    if os.environ.get(WRITE_VARIABLE):
+        lines = lines_of(PAGE.read_text()) if PAGE.exists() else {}
+        PAGE.write_text(page(lines | {name: row.line()}, list(FUNCTIONS)))
+    assert _lasting(row.warm) == _lasting(row.cold), "a cold call writes what a warm one does"
+    assert lines_of(PAGE.read_text()).get(name) == row.line(), "docs/costs.md is stale: run `make costs`"
+
+
+def _lasting(cost: Cost) -> tuple[int, ...]:
+    return (cost.writes, cost.deletes, cost.published, cost.tasks, cost.provider_calls)
+
+
+def test_the_page_has_every_function_and_no_other() -> None:
+    text = PAGE.read_text()
+    assert text == page(lines_of(text), list(FUNCTIONS)), "docs/costs.md is stale: run `make costs`"
+    assert list(lines_of(text)) == list(FUNCTIONS)
+    assert set(SCENARIOS) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["", "limited per person"])
+@pytest.mark.parametrize("quantity", [1, 3])
+def test_a_booking_is_two_round_trips_and_four_writes_beside_its_units(
+    shop: Shop, recorder: CostRecorder, quantity: int, limited: bool
+) -> None:
+    more: dict[str, Any] = {"maxPerPerson": 20} if limited else {}
+    event = shop.event(**more)
+    body = order_body(event, quantity)
+    accepted(shop.buyer.post("/v1/orders", body))
+    warm = measured(recorder, lambda: shop.buyer.post("/v1/orders", body))
+    forget(shop.gateway)
+    cold = measured(recorder, lambda: shop.buyer.post("/v1/orders", body))
+    assert warm.round_trips <= 2
+    assert cold.round_trips <= 2
+    for cost in (warm, cold):
+        assert cost.commits == 1
+        assert cost.writes <= quantity + 4
+        assert (cost.deletes, cost.published, cost.tasks) == (0, 0, 0)
+    assert warm.reads <= 1
+
+
+def test_bookings_that_meet_share_their_commit(shop: Shop, recorder: CostRecorder) -> None:
+    from common.orders import store
+    from common.orders.schemas import OrderRequest
+    from common.tokens import Caller
+
+    event = shop.event()
+    shop.order(event)  # the process knows the event and its inventory
+    request = OrderRequest.model_validate(order_body(event))
+    bookings = [store.hold(request, Caller(f"buyer-{number}"), f"ord_{number}", "f") for number in range(10)]
+
+    async def at_once() -> list[Any]:
+        return await asyncio.gather(*bookings)
+
+    recorder.take()
+    orders = shop.gateway.run(at_once())
+    shared = recorder.take()
+    assert len({order.units for order in orders}) == 10
+    assert shared.calls <= 5, "half a round trip a booking"
+    assert shared.writes <= 10 * 3 + shared.commits, "one write of the shard for all that share a commit"
