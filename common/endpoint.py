@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 BodyT = TypeVar("BodyT", bound=Wire, default=Empty)
 QueryT = TypeVar("QueryT", bound=Wire, default=Empty)
 PATH_PARAMETER = re.compile(r"\{(\w+)\}")
-PATH_VALUE = r"[A-Za-z0-9_-]{1,128}"
+# Firestore keeps ids that begin with two underscores for itself.
+PATH_VALUE = r"[A-Za-z0-9-][A-Za-z0-9_-]{0,127}"
 
 
 class Idempotency(StrEnum):
@@ -180,7 +181,7 @@ async def _serve(spec: EndpointSpec, handler: Handler, request: Request) -> Resp
         return http.preflight(spec.method)
     if request.method != spec.method:
         raise MethodNotAllowed(allow=spec.method)
-    found = spec.pattern.match(request.url.path)
+    found = spec.pattern.fullmatch(request.url.path)
     if found is None:
         raise NotFound
     caller = await http.sign_in(request) if spec.access.sign_in is not SignIn.NONE else None

@@ -131,9 +131,12 @@ def _trace(request: Request) -> dict[str, object]:
 
 def _allow_origin(request: Request, response: Response) -> None:
     origin = request.headers.get("origin")
-    if origin and origin in config().allowed_origins.split(","):
+    allowed = config().allowed_origins.replace(" ", "").split(",")
+    if config().allowed_origins:
+        response.headers["Vary"] = "Origin"  # also to others: a cache must not hand them a reply without the headers
+    if origin and origin in allowed:
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Vary"] = "Origin"
+        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After, Idempotent-Replayed"
 
 
 def preflight(method: str) -> Response:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
-from common import clients, clock
+from common import clients, clock, log
 from common.errors import IdempotencyKeyReused, RequestInProgress
 from common.ids import derived_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from google.cloud.firestore import AsyncDocumentReference
 
@@ -33,40 +34,51 @@ async def once(name: str, call: Call[Any, Any], run: Callable[[], Awaitable[Resp
     record = clients.firestore().document(
         f"idempotency/{derived_id('idk', name, call.user.user_id, call.idempotency_key or '')}"
     )
-    kept = await _claim(record, call.fingerprint)
-    if kept is not None:
-        return kept
+    claim = await _claim(record, call.fingerprint)
+    if isinstance(claim, Response):
+        return claim
+    # Only the present owner may write: a claim that looked dead may have been taken over meanwhile.
+    still_ours = clients.firestore().write_option(last_update_time=claim)
     try:
         response = await run()
     except Exception:
-        await record.delete()
+        await _unless_taken_over(record.delete(option=still_ours))
         raise
-    await record.update({"status": response.status_code, "body": bytes(response.body).decode()})
+    reply = {"status": response.status_code, "body": bytes(response.body).decode()}
+    await _unless_taken_over(record.update(reply, option=still_ours))
     return response
 
 
-async def _claim(record: AsyncDocumentReference, fingerprint: str) -> Response | None:
+async def _unless_taken_over(write: Awaitable[object]) -> None:
+    from google.api_core.exceptions import FailedPrecondition, NotFound
+
+    try:
+        await write
+    except (FailedPrecondition, NotFound):
+        log.warning("an idempotency claim was taken over by a repeat")
+
+
+async def _claim(record: AsyncDocumentReference, fingerprint: str) -> Response | datetime:
+    """The kept reply, or the update_time of the claim that is now ours."""
     from google.api_core.exceptions import AlreadyExists, FailedPrecondition
 
     now = clock.now()
     claim = {"fingerprint": fingerprint, "claimedAt": now, "expireAt": now + REPLY_KEPT}
     try:
-        await record.create(claim)
+        return (await record.create(claim)).update_time
     except AlreadyExists:
         snapshot = await record.get()
-        kept = snapshot.to_dict()
-        if kept is None:  # the first request was refused between the two calls
-            raise RequestInProgress from None
-        if kept["fingerprint"] != fingerprint:
-            raise IdempotencyKeyReused from None
-        if "status" in kept:
-            headers = {"Idempotent-Replayed": "true"}
-            return Response(kept["body"], kept["status"], headers, "application/json")
-        if now - kept["claimedAt"] < CLAIM_LASTS:
-            raise RequestInProgress from None
-        option = clients.firestore().write_option(last_update_time=snapshot.update_time)
-        try:
-            await record.update({"claimedAt": now}, option=option)
-        except FailedPrecondition:
-            raise RequestInProgress from None
-    return None
+    kept = snapshot.to_dict()
+    if kept is None:  # the first request was refused between the two calls
+        raise RequestInProgress
+    if kept["fingerprint"] != fingerprint:
+        raise IdempotencyKeyReused
+    if "status" in kept:
+        return Response(kept["body"], kept["status"], {"Idempotent-Replayed": "true"}, "application/json")
+    if now - kept["claimedAt"] < CLAIM_LASTS:
+        raise RequestInProgress
+    option = clients.firestore().write_option(last_update_time=snapshot.update_time)
+    try:
+        return (await record.update({"claimedAt": now}, option=option)).update_time
+    except FailedPrecondition:
+        raise RequestInProgress from None

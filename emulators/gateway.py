@@ -47,11 +47,18 @@ class ByMethod:
     async def __call__(self, request: Request) -> Response:
         methods = ", ".join(sorted(self._functions))
         if request.method == "OPTIONS":
-            return http.preflight(methods)
+            return await _preflight(request, methods)
         function = self._functions.get(request.method)
         if function is None:
             return await _refuse(request, MethodNotAllowed(allow=methods))
         return await function(request)
+
+
+async def _preflight(request: Request, methods: str) -> Response:
+    async def answer() -> Response:
+        return http.preflight(methods)
+
+    return await http.respond(request, "gateway", answer)
 
 
 async def _refuse(request: Request, problem: Problem) -> Response:

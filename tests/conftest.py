@@ -102,6 +102,7 @@ def project(
     monkeypatch.delenv("FIREBASE_AUTH_EMULATOR_HOST", raising=False)
     config.cache_clear()
     yield f"demo-{own}"
+    gateway.wait_idle()
     gateway.run(clients.close())
     config.cache_clear()
 

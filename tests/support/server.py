@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +13,7 @@ import uvicorn
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+IDLE_WITHIN_S = 5.0
 ResultT = TypeVar("ResultT")
 
 
@@ -50,6 +52,12 @@ class GatewayThread:
 
     def run(self, work: Coroutine[Any, Any, ResultT], timeout: float = 60) -> ResultT:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+
+    def wait_idle(self) -> None:
+        """Return once no request is being served: what a test set off may still be at work."""
+        deadline = time.monotonic() + IDLE_WITHIN_S
+        while self._server.server_state.tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self) -> None:
         self._server.should_exit = True
