@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
@@ -12,6 +13,7 @@ from common.errors import NotFound
 from common.events import memory, rules
 from common.events.schemas import Availability, Event, EventStatus, TierAvailability
 from common.orders.inventory_documents import available, shard_documents, shard_paths
+from common.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncDocumentReference, AsyncWriteBatch
 
 EVENTS: Final = "events"
+_reading = SingleFlight["Event | None"]()
 AUDITED_AFTER_END: Final = timedelta(days=7)
 
 
@@ -62,7 +65,7 @@ async def recent(event_id: str) -> Event:
     """
     event = memory.recall(event_id)
     if event is None:
-        event = await find(event_id)
+        event = await _reading.do((clients.firestore(), event_id), partial(find, event_id))
         if event is None or event.status is EventStatus.DRAFT:
             raise NotFound("There is no such event.")
         memory.keep(event)

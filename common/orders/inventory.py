@@ -10,12 +10,14 @@ import asyncio
 import random
 from collections import deque
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from common import clients
 from common.errors import Problem, TemporarilyUnavailable
+from common.firestore_writes import create
 from common.orders.inventory_documents import Shard, UnitsNotTaken, shard, shards_path, unit_path
+from common.single_flight import SingleFlight
 from common.tickets.schemas import UnitRef
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class EventInventory:
         self._reclaim = reclaim
         self._tiers: dict[str, dict[str, Shard]] = {}
         self._home: dict[str, str] = {}
+        self._loading = SingleFlight[None]()
         self._queue: deque[_Waiting] = deque()
         self._short: list[_Waiting] = []
         self._working: asyncio.Task[None] | None = None
@@ -109,7 +112,9 @@ class EventInventory:
 
     async def prepare(self, tier_ids: set[str]) -> None:
         """Read the shards of tiers that were never read: so a cold booking reads them beside the event."""
-        await self._load(tier_ids - self._tiers.keys())
+        unread = tier_ids - self._tiers.keys()
+        if unread:
+            await asyncio.gather(*(self._loading.do(tier_id, partial(self._load_tier, tier_id)) for tier_id in unread))
 
     async def submit(self, change: Change) -> tuple[UnitRef, ...]:
         """Commit the change, together with others; the units it took.
@@ -204,7 +209,7 @@ class EventInventory:
             batch.delete(self._client.document(unit_path(self._event_id, unit.tier_id, unit.number)), option=exists)
         for unit in units:
             document = self._client.document(unit_path(self._event_id, unit.tier_id, unit.number))
-            batch.create(document, {"orderId": change.order_id, "state": "held"})
+            create(batch, document, {"orderId": change.order_id, "state": "held"})
         change.write(batch, units)
 
     async def _after_rejection(self, group: list[_Waiting], plan: _Plan, rejected: Exception) -> None:

@@ -12,6 +12,7 @@ from common import clients, clock, outbox
 from common.config import config
 from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem
 from common.events import store as events
+from common.firestore_writes import create
 from common.orders import rules
 from common.orders.inventory import Busy, Change, EventInventory, Refused, inventory
 from common.orders.schemas import Order, OrderRequest, OrderStatus
@@ -105,15 +106,18 @@ def event_inventory(event_id: str) -> EventInventory:
     return inventory(event_id, release_expired)
 
 
-async def hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
+async def hold(
+    request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str, *, may_repeat: bool = True
+) -> Order:
     """Hold units for the buyer: at most two round trips, the second of them shared with whoever buys meanwhile.
 
-    A repeat (same order id) gets the first order back, whatever has changed since.
+    A repeat (same order id) gets the first order back, whatever has changed since. `may_repeat` is False for an id
+    that was made just now.
     """
     try:
         return await _hold(request, buyer, order_id, fingerprint)
     except Problem:
-        first = await find(order_id)
+        first = await find(order_id) if may_repeat else None
         if first is None:
             raise
         return _repeated(first.order, fingerprint)
@@ -163,7 +167,7 @@ def _booking(order: Order, bought: _Bought) -> Change:
     def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
         held = order.model_copy(update={"units": units})
-        batch.create(client.document(order_path(order.order_id)), held.document())
+        create(batch, client.document(order_path(order.order_id)), held.document())
         _count(batch, order, bought)
         release = PlannedTask(
             function="release_hold",
@@ -173,7 +177,7 @@ def _booking(order: Order, bought: _Bought) -> Change:
         )
         event = order_event("order.held", order, order.created_at)
         path, fields = outbox.entry(order.created_at, event, release, refresh_of(order.event_id))
-        batch.create(client.document(path), fields)
+        create(batch, client.document(path), fields)
 
     takes = {line.tier_id: line.quantity for line in order.lines}
     return Change(order.order_id, takes, (), writes=3, documents=documents_of(order), write=write)

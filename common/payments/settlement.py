@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from common.tickets.store import ticket_path
-
 from common import clients, clock, log, outbox
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
@@ -17,6 +15,7 @@ from common.payments.gateways import PaymentEvent, PaymentEventKind, RefundStatu
 from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, WebhookStatus
 from common.payments.settlement_rules import Meaning, Verdict, advance, judge_capture
 from common.tickets import rules as tickets
+from common.tickets.store import ticket_path
 from common.transaction import in_transaction, read
 from common.trigger import RetryLater
 

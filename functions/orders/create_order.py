@@ -37,5 +37,11 @@ async def create_order(call: Call[OrderRequest]) -> OrderReply:
 
     All lines or none. The hold lasts ten minutes; checkout pays it.
     """
-    order = await store.hold(call.body, call.user, call.id_for("ord"), call.fingerprint)
+    order = await store.hold(
+        call.body,
+        call.user,
+        call.id_for("ord"),
+        call.fingerprint,
+        may_repeat=call.idempotency_key is not None,
+    )
     return replies.order_reply(order)

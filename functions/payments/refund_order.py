@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from common.organizations.schemas import Role
-from common.organizations.store import role_of
-
 from common.access import Access
 from common.endpoint import Call, Idempotency, endpoint
 from common.errors import NotFound
 from common.orders import store as orders
 from common.orders.rules import OrderStateConflict
+from common.organizations.schemas import Role
+from common.organizations.store import role_of
 from common.payments import refund_rules, refunds
 from common.payments.schemas import RefundReply, RefundRequest
 
