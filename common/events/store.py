@@ -12,7 +12,7 @@ from common import clients, clock, outbox
 from common.errors import NotFound
 from common.events import memory, rules
 from common.events.schemas import Availability, Event, EventStatus, TierAvailability
-from common.orders.inventory_documents import available, shard_documents, shard_paths
+from common.orders.shards import available, shard_documents, shard_paths
 from common.single_flight import SingleFlight
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock
-from common.orders.inventory_documents import shard
 from common.orders.schemas import Order, OrderStatus
+from common.orders.shards import shard
 from common.payments.gateways import RefundStatus
 from common.payments.schemas import LedgerEntry, Payment, PaymentStatus, Refund, WebhookStatus
 from common.tickets.schemas import Ticket, TicketStatus
@@ -18,7 +18,7 @@ from common.tickets.schemas import Ticket, TicketStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from common.orders.inventory_documents import Shard
+    from common.orders.shards import Shard
 
 # A settlement or a refund that takes longer than this is stuck, not in flight.
 IN_FLIGHT: Final = timedelta(minutes=5)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from common import clients
 from common.errors import Problem, TemporarilyUnavailable
 from common.firestore_writes import create
-from common.orders.inventory_documents import Shard, UnitsNotTaken, shard, shards_path, unit_path
+from common.orders.shards import Shard, UnitsNotTaken, shard, shards_path, unit_path
 from common.single_flight import SingleFlight
 from common.tickets.schemas import UnitRef
 

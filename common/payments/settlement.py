@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from common import clients, clock, log, outbox
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
-from common.orders.inventory_documents import unit_path
 from common.orders.schemas import Order, OrderStatus
+from common.orders.shards import unit_path
 from common.payments import ledger, store
 from common.payments.gateways import PaymentEvent, PaymentEventKind, RefundStatus, gateway
 from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, WebhookStatus

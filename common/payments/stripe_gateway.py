@@ -182,27 +182,24 @@ def _payment_event(event_id: str, event_type: str, thing: dict[str, Any], at: da
     refund_id = None
     if event_type in INTENT_KINDS:
         kind, amount_field = INTENT_KINDS[event_type]
-        reference, payment_id, amount = (
-            thing["id"],
-            thing.get("latest_charge") or thing["id"],
-            thing.get(amount_field, thing["amount"]),
-        )
+        reference, amount = thing["id"], thing.get(amount_field, thing["amount"])
     elif event_type in REFUND_TYPES:
         if thing["status"] != "succeeded":
             return None
         kind, refund_id, amount = PaymentEventKind.REFUNDED, thing["id"], thing["amount"]
-        reference, payment_id = thing["payment_intent"], thing["charge"]
+        reference = thing["payment_intent"]
     elif event_type == "charge.dispute.created":
         kind, amount = PaymentEventKind.DISPUTED, thing["amount"]
-        reference, payment_id = thing["payment_intent"], thing["charge"]
+        reference = thing["payment_intent"]
     else:
         return None
-    if not (isinstance(reference, str) and isinstance(payment_id, str)):
+    if not isinstance(reference, str):
         # A charge that no payment intent made is not one of ours.
         return None
     money = Money(amount_minor=amount, currency=thing["currency"].upper())
     order_id = _order_in(thing.get("metadata"))
-    return PaymentEvent(GatewayName.STRIPE, event_id, kind, reference, payment_id, order_id, money, refund_id, at)
+    # An intent succeeds once, whichever of its charges did: it is the payment, and what a refund refers to.
+    return PaymentEvent(GatewayName.STRIPE, event_id, kind, reference, reference, order_id, money, refund_id, at)
 
 
 @contextmanager

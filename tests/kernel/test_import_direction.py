@@ -26,7 +26,7 @@ SDK_ADAPTERS = {"common.payments.stripe_transport"}
 OFFERED = {"store", "rules", "schemas"}
 ALSO_OFFERED = {
     "common.orders.inventory",
-    "common.orders.inventory_documents",
+    "common.orders.shards",
     "common.organizations.policy",
     "common.payments.gateways",
 }

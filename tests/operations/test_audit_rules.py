@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.operations.audit import IN_FLIGHT, Books, check
-from common.orders.inventory_documents import Shard
 from common.orders.schemas import OrderStatus
+from common.orders.shards import Shard
 from common.payments import ledger
 from common.payments.gateways import GatewayName, RefundStatus
 from common.payments.schemas import PaymentStatus, Posting

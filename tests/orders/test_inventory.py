@@ -10,7 +10,7 @@ import pytest
 
 from common import clients
 from common.orders.inventory import Busy, Change, EventInventory, Refused, SalesClosed, SoldOut
-from common.orders.inventory_documents import shard_documents, shards_path
+from common.orders.shards import shard_documents, shards_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from common import clients, clock
 from common.operations.audit import audit_event
 from common.orders import store
 from common.orders.inventory import EventInventory
-from common.orders.inventory_documents import unit_path
+from common.orders.shards import unit_path
 from tests.support.people import Json, Person, accepted, event_body, order_body, publish_event, refused, tier_body
 
 if TYPE_CHECKING:

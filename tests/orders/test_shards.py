@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.orders.inventory_documents import (
+from common.orders.shards import (
     MOST_SHARDS,
     Shard,
     UnitsNotTaken,

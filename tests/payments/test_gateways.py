@@ -187,7 +187,7 @@ def test_a_payment_is_heard_of_with_all_that_settling_needs(shop: Shop) -> None:
     event = shop.heard(PaymentEventKind.CAPTURED)[0]
     assert (event.gateway, event.reference, event.amount) == (shop.name, checkout.reference, INR_500)
     assert event.order_id == ("ord_1" if shop.name is GatewayName.STRIPE else None)
-    assert event.payment_id.startswith("ch_" if shop.name is GatewayName.STRIPE else "pay_")
+    assert event.payment_id.startswith("pi_" if shop.name is GatewayName.STRIPE else "pay_")
     assert event.refund_id is None
     assert before <= event.occurred_at <= datetime.now(UTC)
     assert shop.run(lambda gateway: gateway.order_of(event.reference)) == "ord_1"
@@ -417,7 +417,7 @@ def test_a_dispute_tells_its_own_amount(shop: Shop) -> None:
     assert event is not None
     assert (event.kind, event.amount.amount_minor) == (PaymentEventKind.DISPUTED, 700)
     assert event.reference in ("pi_1", "order_1")
-    assert event.payment_id in ("ch_1", "pay_1")
+    assert event.payment_id in ("pi_1", "pay_1")
 
 
 @pytest.mark.parametrize("name", [GatewayName.STRIPE])
