@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from emulators import topology
 from emulators.addresses import Ports
@@ -22,6 +23,9 @@ from tests.support.server import AnswerThread, GatewayThread
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Time is never asserted here: a busy machine must not fail a property.
+settings.register_profile("marquee", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("marquee")
 pytest_plugins = ["tests.support.index_plugin"]
 CLOUD = pytest.StashKey[LocalCloud]()
 # Attach to the local cloud that the environment names, such as that of `make run`, instead of starting one.
