@@ -52,7 +52,8 @@ once over HTTP, alone, on the official emulators; `make test` fails when it is s
 | Cloud Tasks, a task created and dispatched once | {TASK:.2f} |
 | Pub/Sub, a message published and pushed to one subscription, at its minimum of 1 kB each | {MESSAGE:.2f} |
 
-Prices of November 2026: cloud.google.com/firestore/pricing, /run/pricing, /tasks/pricing, /pubsub/pricing.
+List prices as known in November 2026, not read from the live pages: check them at cloud.google.com/firestore/pricing,
+/run/pricing, /tasks/pricing and /pubsub/pricing before you budget.
 
 """
 
