@@ -17,6 +17,10 @@ class SingleFlight(Generic[ResultT]):
     def __init__(self) -> None:
         self._running: dict[Hashable, asyncio.Future[ResultT]] = {}
 
+    def is_running(self, key: Hashable) -> bool:
+        """Whether a call of this key is under way."""
+        return key in self._running
+
     async def do(self, key: Hashable, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """The result of `work`, ours or that of the call that is under way."""
         running = self._running.get(key)

@@ -15,7 +15,7 @@ sign_in() { # by phone and one-time password, which the emulator shows instead o
   curl -s "$accounts:signInWithPhoneNumber?key=local" -H "$json" -d "{\"sessionInfo\": \"$session\", \"code\": \"$code\"}" | pick idToken
 }
 buyer="Authorization: Bearer $(sign_in +919812345678)"
-curl -s -X POST "$GATEWAY_URL/v1/session" -H "$buyer" -H "$json" -d '{}'; echo
+curl -s -X POST "$GATEWAY_URL/v1/session" -H "$buyer" -H "$json" -d '{"deviceInfo": {"id": "tour-phone", "platform": "android", "appVersion": "1.0.0"}}'; echo
 events=$(curl -s "$GATEWAY_URL/v1/events/nearby?latitude=19.0760&longitude=72.8777&radiusKm=5")
 event=$(echo "$events" | python3 -c 'import json, sys; print(next(event["eventId"] for event in json.load(sys.stdin)["items"] if event["title"].startswith("Open Now")))') # its doors are open
 tier=$(curl -s "$GATEWAY_URL/v1/events/$event" | pick tiers -1 tierId)

@@ -58,6 +58,11 @@ def remembered(event_id: str) -> Event | None:
     return memory.recall(event_id)
 
 
+def is_being_read(event_id: str) -> bool:
+    """Whether `recent` would share somebody else's read."""
+    return _reading.is_running((clients.firestore(), event_id))
+
+
 async def recent(event_id: str) -> Event:
     """The event, at most a few seconds old. NotFound for a draft too: it is on sale for nobody.
 

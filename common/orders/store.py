@@ -132,6 +132,9 @@ def _repeated(order: Order, fingerprint: str) -> Order:
 async def _hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
     rules.check_request(request)
     remembered = events.remembered(request.event_id)
+    if remembered is None and events.is_being_read(request.event_id):
+        # Of a crowd before a cold instance one reads; the others learn from its read what they need themselves.
+        remembered = await events.recent(request.event_id)
     if remembered is None:
         tiers = {line.tier_id for line in request.lines}
         event, bought, _ = await asyncio.gather(
