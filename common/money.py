@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
@@ -19,12 +19,6 @@ class Money(Wire):
 
     amount_minor: Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR, strict=True)]
     currency: Currency
-
-    def plus(self, other: Money) -> Self:
-        """The sum; both must share the currency."""
-        if other.currency != self.currency:
-            raise ValueError(f"{self.currency} and {other.currency} cannot be added")
-        return type(self)(amount_minor=self.amount_minor + other.amount_minor, currency=self.currency)
 
 
 def share(amount_minor: int, basis_points: int) -> int:

@@ -10,13 +10,20 @@ from common import clients
 from common.errors import TemporarilyUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from google.cloud.firestore import AsyncTransaction
 
 ResultT = TypeVar("ResultT")
 ATTEMPTS: Final = 6
 FIRST_PAUSE_S: Final = 0.02
+
+
+async def attempts() -> AsyncIterator[int]:
+    """Ever longer pauses between attempts, so that contenders do not meet again at once."""
+    for attempt in range(ATTEMPTS):
+        yield attempt
+        await asyncio.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # only jitter
 
 
 async def in_transaction(work: Callable[[AsyncTransaction], Awaitable[ResultT]]) -> ResultT:
@@ -28,14 +35,13 @@ async def in_transaction(work: Callable[[AsyncTransaction], Awaitable[ResultT]])
     from google.api_core.exceptions import Aborted
     from google.cloud.firestore import async_transactional
 
-    for attempt in range(ATTEMPTS):
+    async for _ in attempts():
         try:
             return await async_transactional(work)(clients.firestore().transaction(max_attempts=1))
         except (Aborted, ValueError) as contended:
             # The library reports a commit that stayed aborted as a ValueError caused by the abort.
             if isinstance(contended, ValueError) and not isinstance(contended.__cause__, Aborted):
                 raise
-        await asyncio.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # only jitter
     raise TemporarilyUnavailable("Too many changed this at the same time.")
 
 

@@ -11,7 +11,7 @@ from common.orders.rules import OrderStateConflict
 from common.payments import ledger, settlement, store
 from common.payments.gateways import GatewayRefused, RefundStatus, gateway
 from common.payments.refund_rules import Decision, decide
-from common.payments.schemas import Payment, Refund, RefundReply, RefundRequest
+from common.payments.schemas import Refund, RefundReply, RefundRequest
 from common.tickets.schemas import TicketStatus
 from common.tickets.store import seen_tickets_of_order, ticket_path
 from common.trigger import RetryLater
@@ -35,7 +35,7 @@ async def request_refund(
         return known
     tickets = await seen_tickets_of_order(order.order_id)
     decision = decide(order, [seen_ticket.ticket for seen_ticket in tickets], request, by_organizer, now)
-    payment = await _payment_of(order.payment_id)
+    payment = await store.payment_of(order)
     paid_by = (payment.gateway, payment.provider_payment_id or "") if payment else None
     ticket_ids = tuple(ticket.ticket_id for ticket in decision.tickets)
     refund = store.new_refund(refund_id, order, decision.amount, request.reason, ticket_ids, requested_by, now, paid_by)
@@ -50,18 +50,11 @@ async def request_refund(
     return refund
 
 
-async def _payment_of(payment_id: str | None) -> Payment | None:
-    if payment_id is None:
-        return None
-    snapshot = await clients.firestore().document(f"payments/{payment_id}").get()
-    return Payment.of(snapshot.to_dict())
-
-
 def _change(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: Refund) -> Change:
     order, now = seen.order, refund.created_at
     read_at = {each.ticket.ticket_id: each.update_time for each in tickets}
-    gone = {(ticket.unit.tier_id, ticket.unit.number) for ticket in decision.tickets}
-    left = [unit for unit in order.units if (unit.tier_id, unit.number) not in gone]
+    units = tuple(ticket.unit for ticket in decision.tickets)
+    left = [unit for unit in order.units if unit not in units]
 
     def write(batch: AsyncWriteBatch, _: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
@@ -80,12 +73,10 @@ def _change(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: R
         if refund.amount.amount_minor:
             entry = ledger.refund_owed(order, refund, now)
             batch.create(client.document(store.ledger_path(entry.entry_id)), entry.document())
-        units = tuple(ticket.unit for ticket in decision.tickets)
         orders.uncount(batch, order, units)
         path, told = store.refund_outbox(f"order.{decision.status}", order, refund, now)
         batch.create(client.document(path), told)
 
-    units = tuple(ticket.unit for ticket in decision.tickets)
     documents = orders.documents_of(order)
     return Change(order.order_id, {}, units, writes=5 + len(units), documents=documents, write=write)
 

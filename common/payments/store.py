@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
 from common.ids import derived_id
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from common.payments.gateways import Checkout, GatewayName, PaymentEvent
 
 
+PAYMENTS: Final = "payments"
+
+
 def payment_id(order_id: str, gateway: GatewayName) -> str:
     """An order has one payment per gateway; its id is known before anything is written."""
     return f"{order_id}_{gateway}"
 
 
 def payment_path(order_id: str, gateway: GatewayName) -> str:
-    return f"payments/{payment_id(order_id, gateway)}"
+    return f"{PAYMENTS}/{payment_id(order_id, gateway)}"
 
 
 def webhook_path(webhook_id: str) -> str:
@@ -46,13 +49,21 @@ async def find_payment(order_id: str, gateway: GatewayName) -> Payment | None:
     return Payment.of(snapshot.to_dict()) if snapshot.exists else None
 
 
+async def payment_of(order: Order) -> Payment | None:
+    """The payment that bought the order; None for one that is not paid, or cost nothing."""
+    if order.payment_id is None:
+        return None
+    snapshot = await clients.firestore().document(f"{PAYMENTS}/{order.payment_id}").get()
+    return Payment.of(snapshot.to_dict())
+
+
 async def order_of_reference(gateway: GatewayName, reference: str) -> str | None:
     """Which order a provider's reference was made for, as far as we wrote it down."""
     from google.cloud.firestore import FieldFilter
 
     query = (
         clients.firestore()
-        .collection("payments")
+        .collection(PAYMENTS)
         .where(filter=FieldFilter("gateway", "==", gateway))
         .where(filter=FieldFilter("reference", "==", reference))
         .limit(1)

@@ -6,8 +6,6 @@ database, reads again and decides again. It is a transaction's guarantee for a s
 
 from __future__ import annotations
 
-import asyncio
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +13,10 @@ from common import clients, clock, outbox
 from common.errors import NotFound, Problem, TemporarilyUnavailable
 from common.tickets import rules
 from common.tickets.schemas import CheckInReply, CheckInResult, Ticket
+from common.transaction import attempts
 from common.wire import Record, UtcDatetime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from datetime import datetime
 
     from google.cloud.firestore import AsyncWriteBatch, DocumentSnapshot
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 TICKETS: Final = "tickets"
 # One person's lists are one reply: what lies further back than this many tickets is not shown.
 MOST_TICKETS: Final = 500
-ATTEMPTS: Final = 6
-FIRST_PAUSE_S: Final = 0.02
 
 
 class ScanIdReused(Problem):
@@ -100,7 +96,7 @@ async def seen_tickets_of_order(order_id: str) -> list[SeenTicket]:
 async def transfer(ticket_id: str, giver: Caller, request: TransferRequest) -> Ticket:
     """Give a ticket away: the old one dies and the recipient's appears in one commit. The old one is returned."""
     client = clients.firestore()
-    async for _ in _attempts():
+    async for _ in attempts():
         snapshot = await client.document(ticket_path(ticket_id)).get()
         if not snapshot.exists or not rules.holds(giver, Ticket.of(snapshot.to_dict())):
             raise NotFound
@@ -125,7 +121,7 @@ async def check_in(event: Event, scan: Scan) -> CheckInReply:
     client = clients.firestore()
     record = client.document(check_in_path(event.event_id, scan.scan_id))
     paper = client.document(ticket_path(scan.code.ticket_id))
-    async for _ in _attempts():
+    async for _ in attempts():
         found = {snapshot.reference.path: snapshot async for snapshot in client.get_all([record, paper])}
         ticket = Ticket.of(found[paper.path].to_dict()) if found[paper.path].exists else None
         if found[record.path].exists:
@@ -151,13 +147,6 @@ def _seen(snapshot: DocumentSnapshot) -> SeenTicket:
 def _guarded_update(batch: AsyncWriteBatch, seen: DocumentSnapshot, fields: dict[str, Any]) -> None:
     option = clients.firestore().write_option(last_update_time=seen.update_time)
     batch.update(seen.reference, fields, option=option)
-
-
-async def _attempts() -> AsyncIterator[int]:
-    """Ever longer pauses between attempts, so that contenders do not meet again at once."""
-    for attempt in range(ATTEMPTS):
-        yield attempt
-        await asyncio.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311  # only jitter
 
 
 async def _committed(batch: AsyncWriteBatch) -> bool:
