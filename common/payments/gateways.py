@@ -34,7 +34,10 @@ class PaymentEventKind(StrEnum):
     CAPTURED = "captured"
     FAILED = "failed"
     REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
     DISPUTED = "disputed"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
 
 
 class RefundStatus(StrEnum):
@@ -92,7 +95,9 @@ class PaymentEvent:
     """A fact about a payment.
 
     `reference` is what the checkout returned; `payment_id` is what a refund needs; `order_id` is None where the
-    provider's event does not carry it (ask `order_of`). The `amount` of a refund or dispute is its own.
+    provider's event does not carry it (ask `order_of`). The `amount` of a refund or dispute is its own. `refund_id` is
+    the provider's, `refund_key` ours: None for a refund that somebody made in the provider's dashboard. `fee_minor`
+    is what the provider keeps of a capture, in the currency of `amount`; None where the event does not say.
     """
 
     gateway: GatewayName
@@ -104,6 +109,8 @@ class PaymentEvent:
     amount: Money
     refund_id: str | None
     occurred_at: datetime
+    refund_key: str | None = None
+    fee_minor: int | None = None
 
 
 @dataclass(frozen=True)

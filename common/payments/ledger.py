@@ -46,6 +46,18 @@ def sale(order: Order, payment: Payment, now: datetime) -> LedgerEntry:
     )
 
 
+def gateway_fee(payment: Payment, fee_minor: int, now: datetime) -> LedgerEntry:
+    """What the provider keeps of a capture: our expense, taken out of what it owes us."""
+    return _entry(
+        f"{payment.payment_id}_fee",
+        payment.order_id,
+        payment.event_id,
+        payment.amount.currency,
+        now,
+        {f"gateway_fees:{payment.gateway}": fee_minor, f"gateway:{payment.gateway}": -fee_minor},
+    )
+
+
 def stray_capture(refund: Refund, now: datetime) -> LedgerEntry:
     """Money that bought nothing: we owe it back to the buyer, by this refund."""
     amount = refund.amount.amount_minor

@@ -34,14 +34,16 @@ HEARD: Final = {
 
 async def settle(webhook: Webhook) -> WebhookStatus:
     """Act on a stored webhook; how it ended."""
-    provider = gateway(webhook.gateway)
-    event = provider.parse(webhook.headers, webhook.body.encode()).event
-    if event is None:
-        return WebhookStatus.IGNORED
+    event = gateway(webhook.gateway).parse(webhook.headers, webhook.body.encode()).event
+    return await act_on(event) if event is not None else WebhookStatus.IGNORED
+
+
+async def act_on(event: PaymentEvent) -> WebhookStatus:
+    """Act on a fact about a payment, whoever told it; how it ended."""
     order_id = (
         event.order_id
         or await store.order_of_reference(event.gateway, event.reference)
-        or await provider.order_of(event.reference)
+        or await gateway(event.gateway).order_of(event.reference)
     )
     if order_id is None or await orders.find(order_id) is None:
         # The account may serve others too, so the money is not touched: a person must look.
@@ -52,7 +54,7 @@ async def settle(webhook: Webhook) -> WebhookStatus:
             await settle_capture(order_id, event)
         case PaymentEventKind.REFUNDED:
             await confirm_refund(event)
-        case _:
+        case kind if kind in HEARD:
             await _note(order_id, event)
     return WebhookStatus.SETTLED
 
