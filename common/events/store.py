@@ -58,9 +58,13 @@ def remembered(event_id: str) -> Event | None:
     return memory.recall(event_id)
 
 
-def is_being_read(event_id: str) -> bool:
-    """Whether `recent` would share somebody else's read."""
-    return _reading.is_running((clients.firestore(), event_id))
+def begin_reading(event_id: str) -> bool:
+    """Begin the read that `recent` will share. False if somebody else's is under way."""
+    key = (clients.firestore(), event_id)
+    if _reading.is_running(key):
+        return False
+    _reading.start(key, partial(find, event_id))
+    return True
 
 
 async def recent(event_id: str) -> Event:

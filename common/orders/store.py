@@ -12,7 +12,7 @@ from common import clients, clock, outbox
 from common.config import config
 from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem
 from common.events import store as events
-from common.firestore_writes import create
+from common.found_together import found_together
 from common.orders import rules
 from common.orders.inventory import Busy, Change, EventInventory, Refused, inventory
 from common.orders.schemas import Order, OrderRequest, OrderStatus
@@ -117,10 +117,16 @@ async def hold(
     try:
         return await _hold(request, buyer, order_id, fingerprint)
     except Problem:
-        first = await find(order_id) if may_repeat else None
+        first = await _first(order_id) if may_repeat else None
         if first is None:
             raise
-        return _repeated(first.order, fingerprint)
+        return _repeated(first, fingerprint)
+
+
+async def _first(order_id: str) -> Order | None:
+    """The order that an earlier request with the same key may have made."""
+    fields = await found_together(clients.firestore(), "orders").find(order_id)
+    return None if fields is None else Order.of(fields)
 
 
 def _repeated(order: Order, fingerprint: str) -> Order:
@@ -132,7 +138,7 @@ def _repeated(order: Order, fingerprint: str) -> Order:
 async def _hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
     rules.check_request(request)
     remembered = events.remembered(request.event_id)
-    if remembered is None and events.is_being_read(request.event_id):
+    if remembered is None and not events.begin_reading(request.event_id):
         # Of a crowd before a cold instance one reads; the others learn from its read what they need themselves.
         remembered = await events.recent(request.event_id)
     if remembered is None:
@@ -157,9 +163,9 @@ async def _hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint
         try:
             units = await event_inventory(event.event_id).submit(_booking(order, bought))
         except Refused:
-            first = await find(order_id)
+            first = await _first(order_id)
             if first is not None:
-                return _repeated(first.order, fingerprint)
+                return _repeated(first, fingerprint)
             bought = await _bought(event.event_id, buyer.user_id)
             continue
         return order.model_copy(update={"units": units})
@@ -170,7 +176,7 @@ def _booking(order: Order, bought: _Bought) -> Change:
     def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
         held = order.model_copy(update={"units": units})
-        create(batch, client.document(order_path(order.order_id)), held.document())
+        batch.create(client.document(order_path(order.order_id)), held.document())
         _count(batch, order, bought)
         release = PlannedTask(
             function="release_hold",
@@ -180,7 +186,7 @@ def _booking(order: Order, bought: _Bought) -> Change:
         )
         event = order_event("order.held", order, order.created_at)
         path, fields = outbox.entry(order.created_at, event, release, refresh_of(order.event_id))
-        create(batch, client.document(path), fields)
+        batch.create(client.document(path), fields)
 
     takes = {line.tier_id: line.quantity for line in order.lines}
     return Change(order.order_id, takes, (), writes=3, documents=documents_of(order), write=write)
