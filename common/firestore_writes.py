@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from google.api_core.retry_async import AsyncRetry
-    from google.cloud.firestore import AsyncClient, AsyncDocumentReference
+    from google.cloud.firestore import AsyncClient
     from google.cloud.firestore_v1._helpers import WriteOption
+    from google.cloud.firestore_v1.base_document import BaseDocumentReference
     from google.cloud.firestore_v1.types import WriteResult
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,14 +33,14 @@ class PlainBatch(AsyncWriteBatch):
         super().__init__(client)
         self._request = CommitRequest.pb()(database=client._database_string)
 
-    def create(self, reference: AsyncDocumentReference, document_data: Mapping[str, Any]) -> None:
+    def create(self, reference: BaseDocumentReference, document_data: Mapping[str, Any]) -> None:
         """Write a document that must not exist yet."""
         write = self._request.writes.add()
         _document(write.update, reference, document_data)
         write.current_document.exists = False
 
     def update(
-        self, reference: AsyncDocumentReference, field_updates: dict[str, Any], option: WriteOption | None = None
+        self, reference: BaseDocumentReference, field_updates: dict[str, Any], option: WriteOption | None = None
     ) -> None:
         """Write these fields of a document that must exist, or be as `option` says."""
         if not _is_plain(field_updates):
@@ -58,12 +59,12 @@ class PlainBatch(AsyncWriteBatch):
 
     async def commit(
         self, retry: AsyncRetry | object | None = gapic_v1.method.DEFAULT, timeout: float | None = None
-    ) -> Sequence[WriteResult]:
+    ) -> list[WriteResult]:
         """Commit all of it, or nothing; what each write came to, in this order."""
         reply = await self._client._firestore_api.commit(
             request=CommitRequest.wrap(self._request), retry=retry, timeout=timeout, metadata=self._client._rpc_metadata
         )
-        return reply.write_results  # wrapped one by one as they are asked for
+        return list(reply.write_results)
 
 
 def _is_plain(fields: Mapping[str, Any]) -> bool:
@@ -71,7 +72,7 @@ def _is_plain(fields: Mapping[str, Any]) -> bool:
     return all(name.isidentifier() and type(value) in PUT and type(value) is not dict for name, value in fields.items())
 
 
-def _document(into: Any, reference: AsyncDocumentReference, fields: Mapping[str, Any]) -> None:
+def _document(into: Any, reference: BaseDocumentReference, fields: Mapping[str, Any]) -> None:
     into.name = reference._document_path
     _put_all(into.fields, fields)
 

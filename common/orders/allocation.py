@@ -9,7 +9,7 @@ from common.orders.shards import UnitsNotTaken
 from common.tickets.schemas import UnitRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from common.orders.inventory import Change
     from common.orders.known_shards import View

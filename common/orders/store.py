@@ -6,19 +6,20 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
 from common.config import config
 from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem
 from common.events import store as events
-from common.found_together import found_together
 from common.orders import rules
-from common.orders.inventory import Busy, Change, EventInventory, Refused, inventory
+from common.orders.inventory import EVENTS_KEPT, Busy, Change, EventInventory, Refused, inventory
 from common.orders.schemas import Order, OrderRequest, OrderStatus
 from common.organizations.policy import require_visible
 from common.outbox import PlannedTask
 from common.paging import decode_cursor, encode_cursor
+from common.shared_reads import shared_reads
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncWriteBatch
@@ -125,8 +126,8 @@ async def hold(
 
 async def _first(order_id: str) -> Order | None:
     """The order that an earlier request with the same key may have made."""
-    fields = await found_together(clients.firestore(), "orders").find(order_id)
-    return None if fields is None else Order.of(fields)
+    snapshot = await shared_reads().get(order_path(order_id))
+    return Order.of(snapshot.to_dict()) if snapshot.exists else None
 
 
 def _repeated(order: Order, fingerprint: str) -> Order:
@@ -228,6 +229,7 @@ def order_event(type_: str, order: Order, now: datetime, **more: Any) -> outbox.
     return outbox.event(type_, now, **about, **more)
 
 
+@lru_cache(maxsize=EVENTS_KEPT)
 def refresh_of(event_id: str) -> PlannedTask:
     """The task that brings the event's live availability document up to date, once a second at most."""
     return PlannedTask(
@@ -236,7 +238,7 @@ def refresh_of(event_id: str) -> PlannedTask:
 
 
 async def _bought(event_id: str, user_id: str) -> _Bought:
-    snapshot = await clients.firestore().document(_bought_path(event_id, user_id)).get()
+    snapshot = await shared_reads().get(_bought_path(event_id, user_id))
     if not snapshot.exists:
         return _Bought({}, None)
     return _Bought((snapshot.to_dict() or {})["tiers"], snapshot.update_time)
