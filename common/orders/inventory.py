@@ -8,7 +8,6 @@ The numbers below were chosen by `python -m bench.sweep`; docs/decisions/0007-ho
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +19,7 @@ from common.errors import Problem, TemporarilyUnavailable
 from common.orders.allocation import Allocation, allocate, closed_tier, missing_tier, take
 from common.orders.known_shards import KnownShards
 from common.orders.shards import unit_path
-from common.orders.waiting_line import Waiting, WaitingLine
+from common.orders.waiting_line import Pace, Waiting, WaitingLine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -44,8 +43,6 @@ COMMIT_TIMEOUT_S: Final = 10.0
 # Sold out is said again without looking for this long: what another process gives back is found so much later.
 SOLD_OUT_FOR: Final = timedelta(milliseconds=500)
 EVENTS_KEPT: Final = 512
-# How fast the remembered duration of a commit follows the last one.
-WEIGHT_OF_LAST_COMMIT: Final = 0.3
 
 
 class SoldOut(Problem):
@@ -103,7 +100,7 @@ class EventInventory:
         self._serving: set[asyncio.Task[bool]] = set()
         # Paths that a commit in flight writes: shards, and the documents of those it serves.
         self._in_flight: set[str] = set()
-        self._commit_s = 0.0
+        self._pace = Pace()
         self._short: list[Waiting] = []
         self._searching: asyncio.Task[None] | None = None
         self._searched: dict[str, datetime] = {}
@@ -122,8 +119,10 @@ class EventInventory:
         SoldOut, SalesClosed: nothing written. Refused: a document of the caller's own was not as expected, or nobody
         knows. Busy: nothing written; a repeat with the same ids is safe.
         """
-        waiting_s = self._line.commits * self._commit_s / MOST_IN_FLIGHT
-        if waiting_s > MOST_WAIT_S or len(self._line) + len(self._short) >= MOST_WAITING:
+        if (
+            self._line.commits * self._pace.seconds / MOST_IN_FLIGHT > MOST_WAIT_S
+            or len(self._line) + len(self._short) >= MOST_WAITING
+        ):
             raise Busy
         waiting = Waiting(change, asyncio.get_running_loop().create_future())
         self._line.add(waiting)
@@ -206,7 +205,6 @@ class EventInventory:
         from common.firestore_writes import PlainBatch
 
         batch = PlainBatch(self._client)
-        began = time.monotonic()
         try:
             for path, after in plan.after.items():
                 seen = self._client.write_option(last_update_time=plan.before[path].seen)
@@ -214,11 +212,10 @@ class EventInventory:
                 batch.update(self._client.document(path), fields, option=seen)
             for waiting, units in plan.served:
                 self._write(batch, waiting.change, units)
-            results = await batch.commit(timeout=COMMIT_TIMEOUT_S)
+            with self._pace.one_more():
+                results = await batch.commit(timeout=COMMIT_TIMEOUT_S)
         except Exception as rejected:
             return rejected
-        finally:
-            self._commit_s += (time.monotonic() - began - self._commit_s) * WEIGHT_OF_LAST_COMMIT
         for after, result in zip(plan.after.values(), results, strict=False):
             self._shards.wrote(after, result.update_time)
         for waiting, units in plan.served:

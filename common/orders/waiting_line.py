@@ -1,20 +1,24 @@
-"""Who waits for an event's inventory, and which of them one commit can serve."""
+"""Who waits for an event's inventory, which of them one commit can serve, and how long that takes."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence, Set
+    from collections.abc import Iterator, Sequence, Set
 
     from common.orders.inventory import Change
     from common.tickets.schemas import UnitRef
 
 # About a hundred bookings of one unit: bench/ found no gain in more, and an answer that comes later.
 MOST_WRITES: Final = 400
+# How fast the remembered duration of a commit follows the last one.
+WEIGHT_OF_THE_LAST: Final = 0.3
 
 
 @dataclass(eq=False)
@@ -87,3 +91,28 @@ class WaitingLine:
             group.append(waiting)
         self.put_back(later)
         return group
+
+
+class Pace:
+    """How long a commit takes: as the last ones did, or as one that is under way already does."""
+
+    def __init__(self) -> None:
+        self._usual_s = 0.0
+        self._began: list[float] = []
+
+    @property
+    def seconds(self) -> float:
+        """What the next one must be expected to take."""
+        return max([self._usual_s, *(time.monotonic() - began for began in self._began)])
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Around a commit."""
+        began = time.monotonic()
+        self._began.append(began)
+        try:
+            yield
+        finally:
+            self._began.remove(began)
+            took = time.monotonic() - began
+            self._usual_s += (took - self._usual_s) * (WEIGHT_OF_THE_LAST if self._usual_s else 1)
