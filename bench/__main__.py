@@ -73,10 +73,10 @@ class Bench:
                     self._keep(ceiling_name(at_once), sellers.ceiling(at_once))
                 for scenario in scenarios.ALL:
                     self._keep(scenario.name, await self._sale(sellers, scenario, audit=turn == 0))
-                await forget_all(self._project)
         await clients.close()
 
     async def _sale(self, sellers: Sellers, scenario: scenarios.Scenario, *, audit: bool = False) -> Sale:
+        await forget_all(self._project)
         event_id, tier_ids = await open_event(scenario)
         result = sellers.sale(scenario, event_id, tier_ids)
         if not result.exact(scenario.orders, scenario.buyers):

@@ -31,6 +31,7 @@ LINE: Final = "common.orders.waiting_line"
 TRIED: Final[dict[str, list[tuple[str, dict[str, Any]]]]] = {
     "shards a tier": [(str(count), scenarios.shards(count)) for count in (1, 2, 4, 8, 16)],
     "commits in flight": [(str(count), {f"{INVENTORY}:MOST_IN_FLIGHT": count}) for count in (1, 2, 3, 4)],
+    "tiers a commit": [(str(count), {f"{INVENTORY}:MOST_TIERS": count}) for count in (1, 5, 10, 20)],
     "enough for one more": [(str(share), {f"{INVENTORY}:ENOUGH_WAITING": share}) for share in (0.05, 0.25, 0.5, 1)],
     "writes a commit": [(str(count), {f"{LINE}:MOST_WRITES": count}) for count in (100, 200, 400, 480)],
 }
@@ -42,8 +43,9 @@ def sweep() -> Iterator[Scenario]:
         for at_once, processes, delay_ms in ((128, 1, 0), (32, 4, 0), (128, 4, 0), (128, 1, 20), (128, 4, 20)):
             for value, settings in values:
                 name = f"{what} {value}: {at_once} at once, {processes} process(es), {delay_ms} ms"
+                tiers = 20 if what == "tiers a commit" else 1
                 base = scenarios.one_tier(at_once, processes)
-                yield replace(base, name=name, delay_ms=delay_ms, settings=settings)
+                yield replace(base, name=name, tiers=tiers, delay_ms=delay_ms, settings=settings)
 
 
 async def measure(project: str, chosen: Sequence[Scenario]) -> Runs:
@@ -51,12 +53,13 @@ async def measure(project: str, chosen: Sequence[Scenario]) -> Runs:
     with Sellers(max(scenarios.PROCESSES)) as sellers:
         for turn in range(RUNS + 1):
             for scenario in chosen:
+                await forget_all(project)
                 result = sellers.sale(scenario, *await open_event(scenario))
                 if not result.exact(scenario.orders, scenario.buyers):
                     raise SystemExit(f"{scenario.name}: {result}")
+                print(f"  {scenario.name}: {result.per_second:.0f}/s", file=sys.stderr)
                 if turn:  # the first round warms
                     runs.keep(scenario.name, result)
-            await forget_all(project)
     await clients.close()
     return runs
 

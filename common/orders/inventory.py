@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # A second commit starts beside the first one once this share of a full one waits: sooner it would only be smaller.
 MOST_IN_FLIGHT: Final = 2
 ENOUGH_WAITING: Final = 0.25
+# A commit of all tiers would leave none to a second one beside it.
+MOST_TIERS: Final = 10
 # Whoever would wait longer than this, at the pace of the last commits, is refused at once.
 MOST_WAIT_S: Final = 4.0
 MOST_WAITING: Final = 2_000
@@ -103,6 +105,8 @@ class EventInventory:
         self._pace = Pace()
         self._short: list[Waiting] = []
         self._searching: asyncio.Task[None] | None = None
+        # When this event's expired holds were last released, and when each tier was looked at after that.
+        self._reclaimed: datetime | None = None
         self._searched: dict[str, datetime] = {}
 
     async def prepare(self, tier_ids: set[str]) -> None:
@@ -110,6 +114,7 @@ class EventInventory:
 
         What is remembered as sold out is looked at again too: the event may have been read because it was changed.
         """
+        self._reclaimed = None
         self._searched.clear()
         await self._shards.prepare(tier_ids)
 
@@ -142,7 +147,8 @@ class EventInventory:
 
     async def _serve_next(self) -> bool:
         """Serve those who waited longest. False if all who wait must wait for a commit that is in flight."""
-        group = self._line.next_group(self._in_flight)
+        taken = self._in_flight | self._shards.without_free_units(self._in_flight)
+        group = self._line.next_group(taken, MOST_TIERS)
         await self._serve(group)
         return bool(group)
 
@@ -202,9 +208,10 @@ class EventInventory:
         """Commit the plan and tell everybody, or say why it was rejected."""
         from common.firestore_writes import PlainBatch
 
-        batch = PlainBatch(self._client)
+        batch, written = PlainBatch(self._client), sorted(plan.after.items())
         try:
-            for path, after in plan.after.items():
+            # In one order everywhere: commits that meet wait for each other, not in a circle.
+            for path, after in written:
                 seen = self._client.write_option(last_update_time=plan.before[path].seen)
                 fields = {"next": after.next, "returned": list(after.returned)}
                 batch.update(self._client.document(path), fields, option=seen)
@@ -214,7 +221,7 @@ class EventInventory:
                 results = await batch.commit(timeout=COMMIT_TIMEOUT_S)
         except Exception as rejected:
             return rejected
-        for after, result in zip(plan.after.values(), results, strict=False):
+        for (_, after), result in zip(written, results, strict=False):
             self._shards.wrote(after, result.update_time)
         for waiting, units in plan.served:
             waiting.answer(units)
@@ -238,7 +245,7 @@ class EventInventory:
             for waiting in group:
                 waiting.refuse(Refused(str(rejected)))
             return
-        await self._shards.reload({after.tier_id for after in plan.after.values()})
+        await self._shards.look_at(plan.before.values())
         moved_on = [before for before in plan.before.values() if self._shards.moved_on(before)]
         raced = bool(moved_on) or isinstance(rejected, failed.Aborted)
         for waiting in group:
@@ -265,17 +272,13 @@ class EventInventory:
             waiting.refuse(Refused("the units were given back before"))
         elif closed is not None:
             waiting.refuse(SalesClosed(tierId=closed))
-        elif waiting.searched or self._is_searched(change):
+        elif waiting.searched or all(_is_recent(self._searched.get(tier_id)) for tier_id in change.takes):
             tier_id, left = missing_tier(change, known)
             waiting.refuse(SoldOut(tierId=tier_id, available=left))
         else:
             self._short.append(waiting)
             if self._searching is None:
                 self._searching = asyncio.ensure_future(self._search())
-
-    def _is_searched(self, change: Change) -> bool:
-        since = clock.now() - SOLD_OUT_FOR
-        return all(tier_id in self._searched and self._searched[tier_id] > since for tier_id in change.takes)
 
     async def _search(self) -> None:
         """Release the event's expired holds and see the tiers as they are; who found nothing then tries once more."""
@@ -284,7 +287,9 @@ class EventInventory:
             tiers = set[str]().union(*(waiting.change.takes for waiting in short))
             began = clock.now()
             try:
-                await self._reclaim(self._event_id)
+                if not _is_recent(self._reclaimed):
+                    await self._reclaim(self._event_id)
+                    self._reclaimed = began
                 await self._shards.reload(tiers)
             except Exception as failure:
                 for waiting in short:
@@ -296,6 +301,10 @@ class EventInventory:
             self._line.put_back(short)
             self._start()
         self._searching = None
+
+
+def _is_recent(moment: datetime | None) -> bool:
+    return moment is not None and clock.now() - moment < SOLD_OUT_FOR
 
 
 @lru_cache(maxsize=EVENTS_KEPT)

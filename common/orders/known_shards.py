@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Set
     from datetime import datetime
 
-    from google.cloud.firestore import AsyncClient
+    from google.cloud.firestore import AsyncClient, DocumentSnapshot
 
 # Tier to path to shard.
 View = dict[str, dict[str, Shard]]
@@ -45,6 +45,15 @@ class KnownShards:
             for tier_id in tier_ids
         }
 
+    def without_free_units(self, in_flight: Set[str]) -> set[str]:
+        """The tiers of which every shard with units is being written."""
+        return {
+            tier_id
+            for tier_id, shards in self._tiers.items()
+            if not in_flight.isdisjoint(shards)
+            and all(path in in_flight for path, item in shards.items() if item.available)
+        }
+
     async def prepare(self, tier_ids: Iterable[str]) -> None:
         """Read the tiers that were never read; those who need the same one share the read."""
         unread = [tier_id for tier_id in tier_ids if tier_id not in self._tiers]
@@ -55,18 +64,26 @@ class KnownShards:
         """See these tiers as they are now."""
         await asyncio.gather(*(self._load(tier_id) for tier_id in tier_ids))
 
+    async def look_at(self, shards: Iterable[Shard]) -> None:
+        """See these shards as they are now, in one round trip; the sale of a tier is closed on all at once."""
+        documents = [self._client.document(item.path) for item in shards]
+        found = [_shard(snapshot) async for snapshot in self._client.get_all(documents)]
+        self._saw(found)
+        await self.reload({item.tier_id for item in found if not item.open})
+
     async def _load(self, tier_id: str) -> None:
-        snapshots = await self._client.collection(shards_path(self._event_id, tier_id)).get()
-        found = [shard(each.reference.path, each.to_dict() or {}, each.update_time) for each in snapshots]
-        known = self._tiers.get(tier_id)
-        if known is None:
+        found = [_shard(each) for each in await self._client.collection(shards_path(self._event_id, tier_id)).get()]
+        if tier_id not in self._tiers:
             random.shuffle(found)
-            known = self._tiers.setdefault(tier_id, {})
+            self._tiers[tier_id] = {}
+        self._saw(found)
+
+    def _saw(self, found: Iterable[Shard]) -> None:
         for item in found:
             # A commit of ours may have been answered while this read was under way: the later sight counts.
-            before = known.get(item.path)
-            if before is None or before.seen is None or item.seen is None or before.seen < item.seen:
-                known[item.path] = item
+            known = self._tiers[item.tier_id].get(item.path)
+            if known is None or known.seen is None or item.seen is None or known.seen < item.seen:
+                self._tiers[item.tier_id][item.path] = item
 
     def wrote(self, after: Shard, at: datetime) -> None:
         """This process committed this shard."""
@@ -79,3 +96,7 @@ class KnownShards:
             return False
         tier[before.path] = tier.pop(before.path)
         return True
+
+
+def _shard(snapshot: DocumentSnapshot) -> Shard:
+    return shard(snapshot.reference.path, snapshot.to_dict() or {}, snapshot.update_time)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # About a hundred bookings of one unit: bench/ found no gain in more, and an answer that comes later.
 MOST_WRITES: Final = 400
+# Those behind are served by a later commit anyway.
+MOST_LOOKED_AT: Final = 400
 # How fast the remembered duration of a commit follows the last one.
 WEIGHT_OF_THE_LAST: Final = 0.3
 
@@ -66,29 +68,32 @@ class WaitingLine:
         self._queue.extendleft(reversed(group))
         self._weight += sum(waiting.change.weight for waiting in group)
 
-    def next_group(self, in_flight: Set[str]) -> list[Waiting]:
-        """Those who waited longest, as many as one commit takes. Who gave up is left out.
+    def next_group(self, taken: Set[str], most_tiers: int) -> list[Waiting]:
+        """Those who waited longest, as many as one commit takes; those who gave up are left out.
 
-        Who writes a document of another's, in the same commit or in one that is in flight, comes later: Firestore
-        refuses the first, and the second could only fail.
+        Who needs a tier or a document that is `taken` by a commit in flight comes later, and so does who writes a
+        document of another's: Firestore refuses a commit that writes one twice.
         """
         group: list[Waiting] = []
         later: list[Waiting] = []
-        weight, written = 0, set(in_flight)
-        while self._queue:
+        weight, written, tiers = 0, set[str](), set[str]()
+        while self._queue and len(group) + len(later) < MOST_LOOKED_AT:
             waiting = self._queue.popleft()
-            self._weight -= waiting.change.weight
+            change = waiting.change
+            self._weight -= change.weight
             if waiting.outcome.done():
                 continue
-            if group and weight + waiting.change.weight > MOST_WRITES:
+            if group and weight + change.weight > MOST_WRITES:
                 later.append(waiting)
                 break
-            if written & waiting.change.documents:
+            too_many = group and len(tiers | change.tiers) > most_tiers
+            if too_many or taken & change.tiers or (taken | written) & change.documents:
                 later.append(waiting)
                 continue
-            written |= waiting.change.documents
-            weight += waiting.change.weight
             group.append(waiting)
+            weight += change.weight
+            written |= change.documents
+            tiers |= change.tiers
         self.put_back(later)
         return group
 

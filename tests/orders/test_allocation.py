@@ -110,7 +110,7 @@ def test_groups_fit_into_a_commit_and_keep_the_order(quantities: list[int]) -> N
     line, all_of_them = line_of(*(change({"floor": quantity}) for quantity in quantities))
     served: list[Waiting] = []
     while len(line):
-        group = line.next_group(set())
+        group = line.next_group(set(), 20)
         assert sum(each.change.weight for each in group) <= MOST_WRITES
         served += group
     assert served == all_of_them
@@ -120,21 +120,30 @@ def test_groups_fit_into_a_commit_and_keep_the_order(quantities: list[int]) -> N
 def test_who_writes_the_same_document_waits_for_the_next_commit() -> None:
     mine, yours = frozenset({"orders/a"}), frozenset({"orders/b"})
     line, (first, again, other) = line_of(*(change({"floor": 1}, documents=paths) for paths in (mine, mine, yours)))
-    assert line.next_group(set()) == [first, other]
-    assert line.next_group({"orders/a"}) == []
-    assert (len(line), line.next_group(set())) == (1, [again])
+    assert line.next_group(set(), 20) == [first, other]
+    assert line.next_group({"orders/a"}, 20) == []
+    assert (len(line), line.next_group(set(), 20)) == (1, [again])
 
 
 def test_who_gave_up_is_left_out_and_who_was_put_back_comes_first() -> None:
     line, (first, second, third) = line_of(*(change({"floor": 1}) for _ in range(3)))
     second.outcome.cancel()
-    group: Any = line.next_group(set())
+    group: Any = line.next_group(set(), 20)
     assert group == [first, third]
     late = waiting(change({"floor": 1}))
     line.add(late)
     line.put_back(group)
-    assert line.next_group(set()) == [first, third, late]
+    assert line.next_group(set(), 20) == [first, third, late]
     first.answer(())
     first.refuse(RuntimeError("too late"))
     second.answer(())
     assert first.outcome.result() == ()
+
+
+def test_a_commit_takes_few_tiers_and_none_that_another_is_selling_out() -> None:
+    wishes = [{"a": 1}, {"b": 1}, {"a": 2}, {"a": 1, "c": 1}, {"d": 1}, {"b": 3}]
+    line, (a, b, more_of_a, a_and_c, d, more_of_b) = line_of(*(change(wish) for wish in wishes))
+    assert line.next_group({"b"}, 1) == [a, more_of_a]
+    assert line.next_group(set(), 1) == [b, more_of_b]
+    assert line.next_group(set(), 1) == [a_and_c], "one order's tiers are never too many"
+    assert line.next_group(set(), 1) == [d]
