@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """What one process did: times on the machine's monotonic clock, `cpu_s` and `until` for what was "done"."""
+    """What one process did: times on the machine's monotonic clock, `until` that of the last one "done"."""
 
     began: float
     until: float
@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rate:
-    """Something done so many times a second; latencies in milliseconds, the callers' own processor time each."""
+    """Something done so many times a second; latencies in milliseconds, and our processor time for each."""
 
     per_second: float
     p50_ms: float

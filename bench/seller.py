@@ -36,11 +36,11 @@ async def each(numbers: Iterable[int], work: Callable[[int], Awaitable[str]], at
     left = iter(numbers)
     took: list[float] = []
     outcomes: list[str] = []
-    began, cpu = time.monotonic(), time.process_time()
-    last, last_cpu = began, cpu
+    began = last = time.monotonic()
+    cpu = time.process_time()
 
     async def worker() -> None:
-        nonlocal last, last_cpu
+        nonlocal last
         for number in left:
             start = time.monotonic()
             outcome = await work(number)
@@ -48,10 +48,10 @@ async def each(numbers: Iterable[int], work: Callable[[int], Awaitable[str]], at
             took.append(end - start)
             outcomes.append(outcome)
             if outcome == "done":
-                last, last_cpu = end, time.process_time()
+                last = end
 
     await asyncio.gather(*(worker() for _ in range(at_once)))
-    return Part(began, last, last_cpu - cpu, took, outcomes)
+    return Part(began, last, time.process_time() - cpu, took, outcomes)
 
 
 async def ceiling(client: AsyncClient, job: Json) -> Part:

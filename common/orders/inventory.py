@@ -8,6 +8,7 @@ The numbers below were chosen by `python -m bench.sweep`; docs/decisions/0007-ho
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +42,7 @@ MOST_WAITING: Final = 2_000
 # Beyond this many lost races in a row a batch is halved whatever the reason: it may hide a conflict of its own.
 RACES_BEFORE_SPLIT: Final = 6
 MOST_ATTEMPTS: Final = 30
+LONGEST_PAUSE_S: Final = 0.2
 COMMIT_TIMEOUT_S: Final = 10.0
 # Sold out is said again without looking for this long: what another process gives back is found so much later.
 SOLD_OUT_FOR: Final = timedelta(milliseconds=500)
@@ -251,6 +253,9 @@ class EventInventory:
         for waiting in group:
             waiting.attempts += 1
         attempts = max(waiting.attempts for waiting in group)
+        if raced and attempts > 1:  # moving on did not help: those who contend for the same must not meet again
+            longest_s = min(self._pace.seconds * attempts, LONGEST_PAUSE_S)
+            await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311  # only jitter
         if raced and attempts % RACES_BEFORE_SPLIT and attempts < MOST_ATTEMPTS:
             self._line.put_back(group)
         elif len(group) > 1:
