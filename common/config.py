@@ -24,6 +24,7 @@ class Config:
     allowed_origins: str = ""
     hold_seconds: int = 600
     booking_fee_basis_points: int = 1_000
+    payout_after_days: int = 3
     ticket_signing_key: str = ""
     retired_ticket_keys: str = ""
     stripe_api_base: str = "https://api.stripe.com"

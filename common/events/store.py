@@ -180,3 +180,17 @@ async def events_to_audit(now: datetime) -> AsyncIterator[str]:
     async for snapshot in query.stream():
         if snapshot.get("status") != EventStatus.DRAFT:
             yield snapshot.id
+
+
+async def ended_between(since: datetime, until: datetime) -> list[Event]:
+    """The events whose end lies between these moments, both included, by their end."""
+    from google.cloud.firestore import FieldFilter
+
+    query = (
+        clients.firestore()
+        .collection(EVENTS)
+        .where(filter=FieldFilter("endsAt", ">=", since))
+        .where(filter=FieldFilter("endsAt", "<=", until))
+        .order_by("endsAt")
+    )
+    return [Event.of(snapshot.to_dict()) async for snapshot in query.stream()]

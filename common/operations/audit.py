@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from common import clients, clock
 from common.orders.schemas import Order, OrderStatus
 from common.orders.shards import shard
+from common.payments import ledger
 from common.payments.gateways import RefundStatus
 from common.payments.schemas import LedgerEntry, Payment, PaymentStatus, Refund, WebhookStatus
 from common.tickets.schemas import Ticket, TicketStatus
@@ -61,6 +62,7 @@ def check(books: Books, now: datetime) -> tuple[Violation, ...]:
         *_units(books),
         *_tickets(books),
         *_ledger(books),
+        *_income(books),
         *_money(books, now),
     )
 
@@ -128,11 +130,31 @@ def _tickets(books: Books) -> Iterable[Violation]:
 
 
 def _ledger(books: Books) -> Iterable[Violation]:
-    """Every entry, and so the ledger, adds up to zero."""
+    """Every entry, and so the ledger, adds up to zero; what is summed of it are its postings."""
     for entry in books.ledger:
         rest = sum(posting.amount_minor for posting in entry.postings)
         if rest:
             yield Violation("ledger balances", entry.entry_id, f"off by {rest} {entry.currency}")
+        if entry.totals != ledger.totals(entry.postings):
+            yield Violation("totals are the postings", entry.entry_id, f"{entry.totals}")
+
+
+def _income(books: Books) -> Iterable[Violation]:
+    """Of each paid order the ledger holds booking fee and tax in the share that was not given back."""
+    booked: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
+    for entry in books.ledger:
+        booked[entry.order_id].update(fee=entry.totals.platform_fee, tax=entry.totals.tax)
+    entries = {entry.entry_id for entry in books.ledger}
+    for order in books.orders:
+        if f"{order.payment_id}_sale" not in entries:
+            continue
+        total = order.amounts.total.amount_minor
+        back = min(order.refunded_minor, total)
+        for name, whole in (("fee", order.amounts.fee.amount_minor), ("tax", order.amounts.tax.amount_minor)):
+            kept = whole - whole * back // total
+            if -booked[order.order_id][name] != kept:
+                detail = f"{-booked[order.order_id][name]} instead of {kept}"
+                yield Violation(f"the {name} of an order is booked", order.order_id, detail)
 
 
 def _money(books: Books, now: datetime) -> Iterable[Violation]:

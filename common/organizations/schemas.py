@@ -46,6 +46,8 @@ class Organization(Record):
     owner_ids: tuple[str, ...]
     created_at: UtcDatetime
     updated_at: UtcDatetime
+    # Agreed with an admin; None: by volume.
+    commission_basis_points: int | None = None
 
 
 class Member(Record):

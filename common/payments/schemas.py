@@ -141,12 +141,49 @@ class Posting(Record):
     amount_minor: int
 
 
+class EntryKind(StrEnum):
+    """What a ledger entry books."""
+
+    SALE = "sale"
+    GATEWAY_FEE = "gateway_fee"
+    STRAY_CAPTURE = "stray_capture"
+    REFUND_OWED = "refund_owed"
+    REFUND_PAID = "refund_paid"
+    REFUND_BOUNCED = "refund_bounced"
+    COMMISSION = "commission"
+    PAYOUT = "payout"
+
+
+class Totals(Record):
+    """The postings of an entry by kind of account: what balances are summed from.
+
+    Every field is stored in every entry: Firestore leaves a document out of a sum when it lacks any summed field.
+    """
+
+    gateway: int = 0
+    gateway_fees: int = 0
+    organizer: int = 0
+    platform_fee: int = 0
+    commission: int = 0
+    tax: int = 0
+    buyer: int = 0
+    bank: int = 0
+
+
 class LedgerEntry(Record):
-    """ledger/{entryId}: append-only; the postings of an entry add up to zero, in one currency."""
+    """ledger/{entryId}: append-only; the postings of an entry add up to zero, in one currency.
+
+    `discount_minor` and `tickets` say what stands behind the money; nothing is posted for them.
+    """
 
     entry_id: str
-    order_id: Opaque
+    kind: EntryKind
     event_id: Opaque
+    org_id: Opaque | None
+    order_id: Opaque | None
     currency: str
     postings: tuple[Posting, ...]
+    totals: Totals
+    discount_minor: int = 0
+    tickets: int = 0
     occurred_at: UtcDatetime

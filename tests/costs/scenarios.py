@@ -168,6 +168,66 @@ def refund_order(shop: Shop) -> Callable[[], Act]:
     return prepare
 
 
+@scenario
+def get_statement(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+    shop.ticketed(event)
+    return lambda: lambda: shop.host.get(f"/v1/events/{event['eventId']}/statement")
+
+
+@scenario
+def agree_commission(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/organizations/{people.create_organization(shop.host)}/commission"
+    return lambda: lambda: shop.admin.call("PUT", path, {"basisPoints": 700})
+
+
+@scenario
+def create_payouts(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        shop.close_settlements()
+        shop.long_over(shop.event())
+        return lambda: shop.trigger("create_payouts", {})
+
+    return prepare
+
+
+@scenario
+def list_payouts(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/organizations/{shop.payout()['orgId']}/payouts"
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def get_payout(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/payouts/{shop.payout()['payoutId']}"
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def get_payout_batch(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/payout-batches/{shop.payout()['batchDate']}"
+    return lambda: lambda: shop.admin.get(path)
+
+
+@scenario
+def mark_payout_sent(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        path = f"/v1/payouts/{shop.payout()['payoutId']}/sent"
+        return lambda: shop.admin.post(path, {"bankReference": "N1"})
+
+    return prepare
+
+
+@scenario
+def mark_payout_failed(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        path = f"/v1/payouts/{shop.payout()['payoutId']}"
+        accepted(shop.admin.post(f"{path}/sent", {"bankReference": "N1"}))
+        return lambda: shop.admin.post(f"{path}/failed", {"bankReference": "N1", "reason": "account closed"})
+
+    return prepare
+
+
 def _webhook(provider: str) -> Scenario:
     def set_up(shop: Shop) -> Callable[[], Act]:
         event = shop.event()

@@ -144,6 +144,10 @@ class Shop:
     def buyer(self) -> Person:
         return self.person("buyer")
 
+    @cached_property
+    def admin(self) -> Person:
+        return self.sign_in("admin", admin=True)
+
     def person(self, name: str) -> Person:
         """Somebody new with a profile and one device."""
         person = self.sign_in(name, email=f"{name}@example.com")
@@ -206,6 +210,29 @@ class Shop:
         """A valid ticket of the buyer's, with its code."""
         [ticket_id] = self.ticketed(event)["ticketIds"]
         return accepted(self.buyer.get(f"/v1/tickets/{ticket_id}"))
+
+    def long_over(self, event: Json) -> Json:
+        """Let a paid event have ended so long ago that it is settled by the next run."""
+        self.ticketed(event)
+        document = clients.firestore().document(f"events/{event['eventId']}")
+        self.gateway.run(document.update({"endsAt": datetime.now(UTC) - timedelta(days=4)}))
+        return event
+
+    def close_settlements(self) -> None:
+        """Let no settled event be looked at again."""
+
+        async def close() -> None:
+            for found in await clients.firestore().collection("settlements").get():
+                await found.reference.update({"open": False})
+
+        self.gateway.run(close())
+
+    def payout(self) -> Json:
+        """The payout of an event that is over."""
+        event = self.long_over(self.event())
+        accepted(self.trigger("create_payouts", {}))
+        [payout] = accepted(self.host.get(f"/v1/organizations/{event['orgId']}/payouts"))["items"]
+        return dict(payout)
 
     def outbox(self) -> list[str]:
         """The paths of what waits to be handed over."""

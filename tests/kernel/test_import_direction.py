@@ -29,6 +29,7 @@ ALSO_OFFERED = {
     "common.orders.shards",
     "common.organizations.policy",
     "common.payments.gateways",
+    "common.payments.ledger",
 }
 SDKS = (
     "google.cloud.",

@@ -108,9 +108,7 @@ def test_the_job_pages_a_person_for_each_violation(
         pytest.param(
             "ledger/{orderId}_stripe_sale",
             {"postings": [{"account": "tax", "amountMinor": 1}]},
-            [
-                "ledger balances",
-            ],
+            ["ledger balances", "totals are the postings"],
             id="unbalanced",
         ),
         pytest.param("orders/{orderId}", {"paymentId": None}, ["a captured payment buys its order"], id="payment"),

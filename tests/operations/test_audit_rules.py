@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common.money import Money
 from common.operations.audit import IN_FLIGHT, Books, check
 from common.orders.schemas import OrderStatus
 from common.orders.shards import Shard
@@ -93,13 +94,22 @@ def refund(age: timedelta = timedelta(0), **fields: Any) -> Refund:
 
 
 def with_refund(age: timedelta = timedelta(0), **fields: Any) -> Corruption:
-    return lambda books: replace(books, refunds=(refund(age, **fields),))
+    made = refund(age, **fields)
+    entries = [ledger.stray_capture(made, NOW) if made.stray else ledger.refund_owed(SOLD, made, NOW)]
+    if made.status is RefundStatus.SUCCEEDED:
+        entries.append(ledger.refund_paid(made, NOW))
+    return lambda books: replace(books, refunds=(made,), ledger=(*books.ledger, *entries))
 
 
-def unbalanced(books: Books) -> Books:
-    first, *rest = books.ledger[0].postings
-    more = Posting(account=first.account, amount_minor=first.amount_minor + 1)
-    return replace(books, ledger=(books.ledger[0].model_copy(update={"postings": (more, *rest)}),))
+def with_sale(changes: dict[str, int], **fields: Any) -> Corruption:
+    """The sale's entry with other amounts on these accounts."""
+    sale = SOUND.ledger[0]
+    postings = tuple(
+        Posting(account=posting.account, amount_minor=posting.amount_minor + changes.get(posting.account, 0))
+        for posting in sale.postings
+    )
+    changed = sale.model_copy(update={"postings": postings, "totals": ledger.totals(postings)} | fields)
+    return lambda books: replace(books, ledger=(changed, *books.ledger[1:]))
 
 
 def test_sound_books_have_no_violation() -> None:
@@ -143,7 +153,21 @@ def test_over_several_shards_each_number_belongs_to_its_own() -> None:
             with_ticket(status=TicketStatus.CANCELLED), ("sold units have a ticket", f"('{TIER}', 0)"), id="no ticket"
         ),
         # money
-        pytest.param(unbalanced, ("ledger balances", "sold_stripe_sale"), id="an entry that is off by one"),
+        pytest.param(
+            with_sale({f"organizer:{SOLD.org_id}": 1}),
+            ("ledger balances", "sold_stripe_sale"),
+            id="an entry that is off by one",
+        ),
+        pytest.param(
+            with_sale({}, totals=SOUND.ledger[0].totals.model_copy(update={"gateway": 0})),
+            ("totals are the postings", "sold_stripe_sale"),
+            id="sums that are not the postings",
+        ),
+        pytest.param(
+            with_sale({"tax": 1, f"organizer:{SOLD.org_id}": -1}),
+            ("the tax of an order is booked", "sold"),
+            id="tax that the organizer got",
+        ),
         pytest.param(
             lambda books: replace(books, ledger=()),
             ("a captured payment is booked", "sold_stripe"),
@@ -163,7 +187,11 @@ def test_over_several_shards_each_number_belongs_to_its_own() -> None:
             id="disputed, of no order",
         ),
         pytest.param(with_sold_order(refunded_minor=1), ("refunds are of their order", "sold"), id="no such refund"),
-        pytest.param(with_refund(), ("refunds are of their order", "sold"), id="a refund its order forgot"),
+        pytest.param(
+            with_refund(amount=Money(amount_minor=1, currency="INR")),
+            ("refunds are of their order", "sold"),
+            id="a refund its order forgot",
+        ),
         pytest.param(
             with_refund(IN_FLIGHT + timedelta(seconds=1), stray=True), ("refunds finish", "ref_1"), id="a stuck refund"
         ),
@@ -233,6 +261,19 @@ def test_refunds_in_flight_and_finished_ones_are_as_they_should_be() -> None:
     assert violated(with_refund(timedelta(days=1), status=RefundStatus.SUCCEEDED)(whole(SOUND))) == []
     # What bought nothing goes back without the order having cost less.
     assert violated(with_refund(timedelta(days=1), status=RefundStatus.SUCCEEDED, stray=True)(SOUND)) == []
+
+
+def test_what_the_gateway_keeps_is_no_difference() -> None:
+    fee = ledger.gateway_fee(PAYMENT, 2_000, NOW)
+    assert violated(replace(SOUND, ledger=(*SOUND.ledger, fee))) == []
+
+
+def test_commission_and_payouts_belong_to_no_order() -> None:
+    more = (
+        ledger.commission("evt_1", SOLD.org_id, "INR", 0, 10_000, 1_800, NOW),
+        ledger.payout("payout_1", "evt_1", SOLD.org_id, "INR", 88_200, NOW),
+    )
+    assert violated(replace(SOUND, ledger=(*SOUND.ledger, *more))) == []
 
 
 def test_payments_that_were_never_captured_prove_nothing() -> None:
