@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common import clients, clock
+from common.events import store as events
 from common.operations.audit import audit_event
 from common.orders import store
 from common.orders.inventory import EventInventory
@@ -178,11 +179,9 @@ def test_an_instance_that_remembers_the_event_cannot_sell_after_its_cancellation
     gateway: GatewayThread, host: Person, buyer: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event may be seconds old where somebody books; the closed shards are what stops the sale."""
-    from common.events import memory
-
     event = publish_event(host, tier_body(capacity=5))
     accepted(buyer.post("/v1/orders", order_body(event)))
-    monkeypatch.setattr(memory, "forget", lambda _: None)
+    monkeypatch.setattr(events.memory, "forget", lambda _: None)
     accepted(host.post(f"/v1/events/{event['eventId']}/cancel"))
     refused(buyer.post("/v1/orders", order_body(event)), 409, "sales_closed")
     assert orders_stored(gateway) == 1
