@@ -250,19 +250,6 @@ def test_orders_of_others_do_not_exist(host: Person, buyer: Person, sign_in: Sig
     assert accepted(buyer.get(f"/v1/orders/{order['orderId']}"))["status"] == "held"
 
 
-@pytest.fixture
-def two_instances(gateway: GatewayThread, project: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests are served as by two instances in turn: each has its own view of every inventory."""
-    made: dict[tuple[str, int], EventInventory] = {}
-    turn = iter(range(10**9))
-
-    def either(event_id: str) -> EventInventory:
-        key = (event_id, next(turn) % 2)
-        return made.setdefault(key, EventInventory(clients.firestore(), event_id, store.release_expired))
-
-    monkeypatch.setattr(store, "event_inventory", either)
-
-
 def buy_all(gateway: GatewayThread, sign_in: SignIn, event: Json, buyers: int) -> Counter[int]:
     """That many different people at once over HTTP, 64 connections."""
     import httpx
