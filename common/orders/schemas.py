@@ -53,6 +53,12 @@ class Amounts(Wire):
     tax: Money
     total: Money
 
+    @property
+    def for_tickets(self) -> Money:
+        """What is paid for the tickets themselves, fee and tax aside."""
+        paid = self.subtotal.amount_minor - self.discount.amount_minor
+        return Money(amount_minor=paid, currency=self.subtotal.currency)
+
 
 class OrderLine(Record):
     """A line of a stored order, at the price that was held; `discount_minor` is its part of all discounts."""
