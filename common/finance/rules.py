@@ -20,7 +20,7 @@ from common.finance.schemas import (
 )
 from common.ids import derived_id
 from common.money import share
-from common.orders.rules import FEE_TAX
+from common.orders.pricing import FEE_TAX
 from common.payments.schemas import EntryKind, Totals
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock
-from common.orders.schemas import Order, OrderStatus
+from common.orders.schemas import Order, OrderStatus, PromoCode
 from common.orders.shards import shard
 from common.payments import ledger
 from common.payments.gateways import RefundStatus
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A settlement or a refund that takes longer than this is stuck, not in flight.
 IN_FLIGHT: Final = timedelta(minutes=5)
+# An order that ended before it was paid has given its promo code back; a refund gives back tickets only.
+WITHOUT_PROMO: Final = {OrderStatus.EXPIRED, OrderStatus.CANCELLED}
 OWNING: Final = {OrderStatus.HELD, OrderStatus.PAID, OrderStatus.TICKETED, OrderStatus.PARTIALLY_REFUNDED}
 
 
@@ -37,7 +39,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Books:
-    """Everything that is stored of one event."""
+    """Everything that is stored of one event. Its promo codes are among the tiers, but their units are uses."""
 
     event_id: str
     capacity: dict[str, int]
@@ -48,6 +50,7 @@ class Books:
     payments: tuple[Payment, ...]
     refunds: tuple[Refund, ...]
     ledger: tuple[LedgerEntry, ...]
+    uses: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
 
 async def audit_event(event_id: str) -> tuple[Violation, ...]:
@@ -60,6 +63,7 @@ def check(books: Books, now: datetime) -> tuple[Violation, ...]:
     return (
         *_shards(books),
         *_units(books),
+        *_uses(books),
         *_tickets(books),
         *_ledger(books),
         *_income(books),
@@ -68,23 +72,24 @@ def check(books: Books, now: datetime) -> tuple[Violation, ...]:
 
 
 def _shards(books: Books) -> Iterable[Violation]:
-    """Per shard: taken + returned + never used = size, number by number; together they are the tier's capacity."""
+    """Per shard: taken + returned + withdrawn + never used = size, by number; those on sale are the tier's capacity."""
     sizes: Counter[str] = Counter()
     numbers: defaultdict[str, set[int]] = defaultdict(set)
-    for tier_id, number in books.units:
+    for tier_id, number in books.units | books.uses:
         numbers[tier_id].add(number)
     for item in books.shards:
-        sizes[item.tier_id] += item.size
+        sizes[item.tier_id] += item.capacity
         end = item.first + item.size
         present = numbers[item.tier_id] & set(range(item.first, end))
         numbers[item.tier_id] -= present
-        returned = set(item.returned)
-        taken = set(range(item.first, item.next)) - returned
-        if taken != present - returned or not item.first <= item.next <= end or len(returned) != len(item.returned):
-            wrong = sorted(taken ^ (present - returned))
-            counts = f"{len(present)} taken + {len(item.returned)} returned + {end - item.next} unused of {item.size}"
+        given_back = (*item.returned, *item.withdrawn)
+        free = set(given_back)
+        taken = set(range(item.first, item.next)) - free
+        if taken != present - free or not item.first <= item.next <= end or len(free) != len(given_back):
+            wrong = sorted(taken ^ (present - free))
+            counts = f"{len(present)} taken + {len(given_back)} given back + {item.unused} unused of {item.size}"
             yield Violation("shard adds up", item.path, f"{counts}; units that do not fit: {wrong}")
-        if both := sorted(present & returned):
+        if both := sorted(present & free):
             yield Violation("returned units are free", item.path, f"units {both} are returned and taken")
     for tier_id, outside in numbers.items():
         if outside:
@@ -112,6 +117,20 @@ def _units(books: Books) -> Iterable[Violation]:
         wrong = [unit for unit in owned.get(order.order_id, set()) if books.units[unit]["state"] != wanted]
         if wrong:
             yield Violation("units are as their order", order.order_id, f"{wrong} are not {wanted}")
+
+
+def _uses(books: Books) -> Iterable[Violation]:
+    """A use of a promo code belongs to one order, which names it, until that order ends unpaid."""
+    named: Counter[tuple[str, int | None, str]] = Counter(
+        (order.promo.promo_id, order.promo.number, order.order_id)
+        for order in books.orders
+        if order.promo is not None and order.status not in WITHOUT_PROMO
+    )
+    used: Counter[tuple[str, int | None, str]] = Counter(
+        (promo_id, number, fields["orderId"]) for (promo_id, number), fields in books.uses.items()
+    )
+    for promo_id, number, order_id in (named - used) + (used - named):
+        yield Violation("promo uses have an order", order_id, f"use {number} of {promo_id}")
 
 
 def _tickets(books: Books) -> Iterable[Violation]:
@@ -187,9 +206,11 @@ async def _books(event_id: str) -> Books:
     snapshot = await client.document(f"events/{event_id}").get()
     event, moment = snapshot.to_dict() or {}, snapshot.read_time
     tiers = {tier["tierId"]: tier["capacity"] for tier in event.get("tiers", [])}
+    codes = client.collection(f"events/{event_id}/promoCodes").stream(read_time=moment)
+    promos = {promo.promo_id: promo.capacity for promo in [PromoCode.of(found.to_dict()) async for found in codes]}
     shards: list[Shard] = []
     units: dict[tuple[str, int], dict[str, Any]] = {}
-    for tier_id in tiers:
+    for tier_id in tiers | promos:
         tier = client.collection(f"events/{event_id}/tiers").document(tier_id)
         shards += [
             shard(found.reference.path, found.to_dict() or {})
@@ -202,9 +223,10 @@ async def _books(event_id: str) -> Books:
     )
     return Books(
         event_id=event_id,
-        capacity=tiers,
+        capacity=tiers | promos,
         shards=tuple(shards),
-        units=units,
+        units={unit: fields for unit, fields in units.items() if unit[0] in tiers},
+        uses={unit: fields for unit, fields in units.items() if unit[0] in promos},
         orders=tuple(map(Order.of, orders)),
         tickets=tuple(map(Ticket.of, tickets)),
         payments=tuple(map(Payment.of, payments)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -33,6 +34,7 @@ RACES_BEFORE_SPLIT: Final = 6
 MOST_ATTEMPTS: Final = 30
 COMMIT_TIMEOUT_S: Final = 10.0
 EVENTS_KEPT: Final = 512
+TAKEN_KNOWN_FOR_S: Final = 2.0
 
 
 class SoldOut(Problem):
@@ -104,6 +106,7 @@ class EventInventory:
         self._reclaim = reclaim
         self._tiers: dict[str, dict[str, Shard]] = {}
         self._home: dict[str, str] = {}
+        self._loaded: dict[str, float] = {}
         self._loading = SingleFlight[None]()
         self._queue: deque[_Waiting] = deque()
         self._short: list[_Waiting] = []
@@ -115,6 +118,16 @@ class EventInventory:
         unread = tier_ids - self._tiers.keys()
         if unread:
             await asyncio.gather(*(self._loading.do(tier_id, partial(self._load_tier, tier_id)) for tier_id in unread))
+
+    async def taken(self, tier_id: str) -> int:
+        """How many units of a tier are held or sold.
+
+        What this process sold counts at once, what others did at most `TAKEN_KNOWN_FOR_S` late: whoever books within
+        that time may still meet the price of a stock step that is over. The capacity has no such slack.
+        """
+        if time.monotonic() - self._loaded.get(tier_id, float("-inf")) > TAKEN_KNOWN_FOR_S:
+            await self._loading.do(tier_id, partial(self._load_tier, tier_id))
+        return sum(item.taken for item in self._tiers[tier_id].values())
 
     async def submit(self, change: Change) -> tuple[UnitRef, ...]:
         """Commit the change, together with others; the units it took.
@@ -313,6 +326,8 @@ class EventInventory:
         units: list[UnitRef] = []
         for unit in change.gives:
             path = self._shard_of(unit)
+            if path is None:  # the view is older than the shard, which came with a raised capacity
+                return None
             try:
                 touched[path] = touched.get(path, shards[path]).give((unit.number,))
             except UnitsNotTaken:  # the view is older than the unit's sale, or the unit is back already
@@ -331,12 +346,13 @@ class EventInventory:
                 return None
         return tuple(units), touched
 
-    def _shard_of(self, unit: UnitRef) -> str:
-        return next(
+    def _shard_of(self, unit: UnitRef) -> str | None:
+        within = (
             item.path
             for item in self._tiers[unit.tier_id].values()
             if item.first <= unit.number < item.first + item.size
         )
+        return next(within, None)
 
     def _in_order(self, tier_id: str) -> list[str]:
         """The home shard, then the others: an instance stays with one until it is empty."""
@@ -351,11 +367,13 @@ class EventInventory:
         await asyncio.gather(*(self._load_tier(tier_id) for tier_id in tier_ids))
 
     async def _load_tier(self, tier_id: str) -> None:
+        asked = time.monotonic()
         snapshots = await self._client.collection(shards_path(self._event_id, tier_id)).get()
         self._tiers[tier_id] = {
             snapshot.reference.path: shard(snapshot.reference.path, snapshot.to_dict() or {}, snapshot.update_time)
             for snapshot in snapshots
         }
+        self._loaded[tier_id] = asked
 
 
 @lru_cache(maxsize=EVENTS_KEPT)

@@ -104,6 +104,6 @@ def _amount(order: Order, tickets: list[Ticket], chosen: list[Ticket], request: 
     live = [ticket for ticket in tickets if ticket.status in {TicketStatus.VALID, TicketStatus.USED}]
     if len(chosen) == len(live):
         return left
-    subtotal = order.amounts.subtotal.amount_minor
-    share = total * sum(ticket.price_minor for ticket in chosen) // subtotal if subtotal else 0
+    paid = order.amounts.for_tickets.amount_minor
+    share = total * sum(ticket.price_minor for ticket in chosen) // paid if paid else 0
     return min(share, left)

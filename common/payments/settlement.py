@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from common import clients, clock, log, outbox
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
+from common.orders.rules import LimitReached
 from common.orders.schemas import Order, OrderStatus
 from common.orders.shards import unit_path
 from common.payments import ledger, store
@@ -72,7 +73,7 @@ async def settle_capture(order_id: str, event: PaymentEvent) -> None:
             continue
         try:
             await orders.reclaim(seen)
-        except (SoldOut, SalesClosed) as gone:
+        except (SoldOut, SalesClosed, LimitReached) as gone:
             nothing_left = Verdict(Meaning.RETURN, gone.code)
             await in_transaction(partial(_capture, order_id=order_id, event=event, instead=nothing_left))
             return

@@ -79,6 +79,48 @@ def update_event(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def update_tier(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+    path = f"/v1/events/{event['eventId']}/tiers/{event['tiers'][0]['tierId']}"
+    capacities = iter(range(101, 1_000))
+
+    def prepare() -> Act:
+        capacity = next(capacities)
+        return lambda: shop.host.call("PATCH", path, {"capacity": capacity})
+
+    return prepare
+
+
+@scenario
+def put_promo_code(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}/promo-codes/NIGHT"
+    uses = iter(range(101, 1_000))
+
+    def prepare() -> Act:
+        terms = {"kind": "percent", "basisPoints": 1_000, "maxUses": next(uses)}
+        return lambda: shop.host.call("PUT", path, terms)
+
+    return prepare
+
+
+@scenario
+def list_promo_codes(shop: Shop) -> Callable[[], Act]:
+    path = shop.promo_code(shop.event())
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def delete_promo_code(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        path = f"{shop.promo_code(event)}/NIGHT"
+        return lambda: shop.host.call("DELETE", path)
+
+    return prepare
+
+
+@scenario
 def publish_event(shop: Shop) -> Callable[[], Act]:
     org_id = people.create_organization(shop.host)
 

@@ -165,6 +165,13 @@ class Shop:
         """A held order."""
         return accepted((buyer or self.buyer).post("/v1/orders", order_body(event, quantity)))
 
+    def promo_code(self, event: Json) -> str:
+        """The path of the promo codes of this event, which has the code NIGHT for a hundred uses."""
+        path = f"/v1/events/{event['eventId']}/promo-codes"
+        terms = {"kind": "percent", "basisPoints": 1_000, "maxUses": 100}
+        accepted(self.host.call("PUT", f"{path}/NIGHT", terms))
+        return path
+
     def expired_order(self, event: Json) -> Json:
         """An order whose hold has run out and was not released."""
         order = self.order(event)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common import clients
-from common.events import memory, store
+from common import clients, memory
+from common.events import store
 from common.events.rules import EventStateConflict
 from tests.support.people import accepted, create_organization, event_body, publish_event, refused, tier_body
 

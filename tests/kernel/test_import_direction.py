@@ -25,7 +25,9 @@ SDK_ADAPTERS = {"common.payments.stripe_transport"}
 # What a domain offers to others, beside its store, rules and schemas.
 OFFERED = {"store", "rules", "schemas"}
 ALSO_OFFERED = {
+    "common.orders.capacity",
     "common.orders.inventory",
+    "common.orders.pricing",
     "common.orders.shards",
     "common.organizations.policy",
     "common.payments.gateways",

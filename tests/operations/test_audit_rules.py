@@ -10,7 +10,7 @@ import pytest
 
 from common.money import Money
 from common.operations.audit import IN_FLIGHT, Books, check
-from common.orders.schemas import OrderStatus
+from common.orders.schemas import OrderStatus, PromoUse
 from common.orders.shards import Shard
 from common.payments import ledger
 from common.payments.gateways import GatewayName, RefundStatus
@@ -274,6 +274,58 @@ def test_commission_and_payouts_belong_to_no_order() -> None:
         ledger.payout("payout_1", "evt_1", SOLD.org_id, "INR", 88_200, NOW),
     )
     assert violated(replace(SOUND, ledger=(*SOUND.ledger, *more))) == []
+
+
+WITHDRAWN = replace(SHARD, returned=(), withdrawn=(2,))
+LOWERED = replace(SOUND, capacity={TIER: 9}, shards=(WITHDRAWN,))
+
+
+def test_a_withdrawn_number_is_no_capacity_and_belongs_to_nobody() -> None:
+    assert violated(LOWERED) == []
+    assert violated(replace(LOWERED, capacity={TIER: 10})) == [("shards are the capacity", TIER)]
+    both = replace(LOWERED, shards=(replace(WITHDRAWN, returned=(2,)),))
+    assert violated(both) == [("shard adds up", SHARD.path)]
+    taken = replace(LOWERED, shards=(replace(WITHDRAWN, withdrawn=(4,)),), capacity={TIER: 9})
+    assert violated(taken) == [("shard adds up", SHARD.path), ("returned units are free", SHARD.path)]
+
+
+PROMO = "promo_1"
+USE = (PROMO, 0)
+PROMO_SHARD = Shard("events/evt_1/tiers/promo_1/shards/00", PROMO, first=0, size=2, next=1, returned=(), open=True)
+WITH_CODE = replace(
+    SOUND,
+    capacity=SOUND.capacity | {PROMO: 2},
+    shards=(SHARD, PROMO_SHARD),
+    orders=(SOLD.model_copy(update={"promo": PromoUse(code="NIGHT", promo_id=PROMO, number=0)}), HELD),
+    uses={USE: {"orderId": "sold", "state": "held"}},
+)
+
+
+def with_promo(status: OrderStatus, number: int | None) -> Books:
+    use = PromoUse(code="NIGHT", promo_id=PROMO, number=number)
+    gone = SOLD.model_copy(update={"order_id": "gone", "status": status, "units": (), "payment_id": None, "promo": use})
+    return replace(WITH_CODE, orders=(*WITH_CODE.orders, gone))
+
+
+def test_a_use_of_a_promo_code_is_no_ticket_and_has_one_order() -> None:
+    assert violated(WITH_CODE) == []
+    assert violated(with_promo(OrderStatus.EXPIRED, None)) == []
+    unnamed = replace(WITH_CODE, orders=(SOLD, HELD))
+    assert violated(unnamed) == [("promo uses have an order", "sold")]
+    lost = replace(WITH_CODE, uses={})
+    assert violated(lost) == [("shard adds up", PROMO_SHARD.path), ("promo uses have an order", "sold")]
+    stolen = replace(WITH_CODE, uses={USE: {"orderId": "held", "state": "held"}})
+    assert violated(stolen) == [("promo uses have an order", "sold"), ("promo uses have an order", "held")]
+
+
+@pytest.mark.parametrize("number", [None, 0])
+def test_an_order_that_is_paid_with_a_code_owns_a_use_of_its_own(number: int | None) -> None:
+    assert violated(with_promo(OrderStatus.REFUNDED, number)) == [("promo uses have an order", "gone")]
+
+
+def test_more_uses_than_there_may_be() -> None:
+    more = replace(WITH_CODE, capacity=WITH_CODE.capacity | {PROMO: 1})
+    assert violated(more) == [("shards are the capacity", PROMO)]
 
 
 def test_payments_that_were_never_captured_prove_nothing() -> None:

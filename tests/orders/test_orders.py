@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common import clients, clock
+from common.events import store as events
 from common.operations.audit import audit_event
 from common.orders import store
 from common.orders.inventory import EventInventory
@@ -178,11 +179,9 @@ def test_an_instance_that_remembers_the_event_cannot_sell_after_its_cancellation
     gateway: GatewayThread, host: Person, buyer: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event may be seconds old where somebody books; the closed shards are what stops the sale."""
-    from common.events import memory
-
     event = publish_event(host, tier_body(capacity=5))
     accepted(buyer.post("/v1/orders", order_body(event)))
-    monkeypatch.setattr(memory, "forget", lambda _: None)
+    monkeypatch.setattr(events.memory, "forget", lambda _: None)
     accepted(host.post(f"/v1/events/{event['eventId']}/cancel"))
     refused(buyer.post("/v1/orders", order_body(event)), 409, "sales_closed")
     assert orders_stored(gateway) == 1
@@ -249,19 +248,6 @@ def test_orders_of_others_do_not_exist(host: Person, buyer: Person, sign_in: Sig
     refused(stranger.post(f"/v1/orders/{order['orderId']}/cancel"), 404, "not_found")
     refused(host.get(f"/v1/orders/{order['orderId']}"), 404, "not_found")
     assert accepted(buyer.get(f"/v1/orders/{order['orderId']}"))["status"] == "held"
-
-
-@pytest.fixture
-def two_instances(gateway: GatewayThread, project: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests are served as by two instances in turn: each has its own view of every inventory."""
-    made: dict[tuple[str, int], EventInventory] = {}
-    turn = iter(range(10**9))
-
-    def either(event_id: str) -> EventInventory:
-        key = (event_id, next(turn) % 2)
-        return made.setdefault(key, EventInventory(clients.firestore(), event_id, store.release_expired))
-
-    monkeypatch.setattr(store, "event_inventory", either)
 
 
 def buy_all(gateway: GatewayThread, sign_in: SignIn, event: Json, buyers: int) -> Counter[int]:

@@ -57,6 +57,7 @@ PRIVATE: dict[str, Json] = {
     "webhooks/one": {"buyerId": ASHA},
     "idempotency/one": {"buyerId": ASHA},
     "events/shown/live/other": SHOWN,
+    "events/shown/promoCodes/NIGHT": SHOWN,
     "events/shown/checkIns/one": SHOWN | {"by": ASHA},
     "events/shown/tiers/general": SHOWN,
     "events/shown/tiers/general/shards/0": SHOWN | {"size": 10},
