@@ -104,3 +104,16 @@ def refund_paid(refund: Refund, now: datetime) -> LedgerEntry:
         now,
         {f"buyer:{refund.buyer_id}": amount, f"gateway:{refund.gateway}": -amount},
     )
+
+
+def refund_bounced(refund: Refund, now: datetime) -> LedgerEntry:
+    """The gateway has the money back that it had paid: we owe it to the buyer again."""
+    amount = refund.amount.amount_minor
+    return _entry(
+        f"{refund.refund_id}_bounced",
+        refund.order_id,
+        refund.event_id,
+        refund.amount.currency,
+        now,
+        {f"gateway:{refund.gateway}": amount, f"buyer:{refund.buyer_id}": -amount},
+    )

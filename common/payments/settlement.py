@@ -1,4 +1,4 @@
-"""From a provider's event to its end: tickets, or the money back. Every step may be repeated."""
+"""A fact about a payment takes effect: it joins what is known, and what follows is done. All of it may repeat."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
 from common.orders.schemas import Order, OrderStatus
 from common.orders.shards import unit_path
-from common.payments import ledger, store
-from common.payments.gateways import PaymentEvent, PaymentEventKind, RefundStatus, gateway
-from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, WebhookStatus
-from common.payments.settlement_rules import Meaning, Verdict, advance, judge_capture
+from common.payments import payment_facts, refunds, store
+from common.payments.gateways import RefundStatus, gateway
+from common.payments.schemas import Payment, PaymentStatus, Webhook, WebhookStatus
+from common.payments.settlement_rules import Books, Reclaim, VoidOrder, settle, ticketed
 from common.tickets import rules as tickets
 from common.tickets.store import ticket_path
 from common.transaction import in_transaction, read
 from common.trigger import RetryLater
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from google.cloud.firestore import AsyncTransaction
 
-RECLAIM_ATTEMPTS: Final = 3
-HEARD: Final = {
-    PaymentEventKind.AUTHORIZED: PaymentStatus.AUTHORIZED,
-    PaymentEventKind.FAILED: PaymentStatus.FAILED,
-    PaymentEventKind.DISPUTED: PaymentStatus.DISPUTED,
-}
+    from common.payments.gateways import PaymentEvent
+    from common.payments.schemas import Refund
+    from common.payments.settlement_rules import Settled
+
+# An order that changes at every look is left to the next delivery.
+MOST_ROUNDS: Final = 5
+TOLD: Final = {PaymentStatus.FAILED, PaymentStatus.DISPUTED}
 
 
-async def settle(webhook: Webhook) -> WebhookStatus:
+async def settle_webhook(webhook: Webhook) -> WebhookStatus:
     """Act on a stored webhook; how it ended."""
     event = gateway(webhook.gateway).parse(webhook.headers, webhook.body.encode()).event
     return await act_on(event) if event is not None else WebhookStatus.IGNORED
@@ -45,100 +47,128 @@ async def act_on(event: PaymentEvent) -> WebhookStatus:
         or await store.order_of_reference(event.gateway, event.reference)
         or await gateway(event.gateway).order_of(event.reference)
     )
-    if order_id is None or await orders.find(order_id) is None:
+    if order_id is None or not await learn(order_id, [event]):
         # The account may serve others too, so the money is not touched: a person must look.
         log.alert("payment event of no known order", gateway=event.gateway, reference=event.reference)
         return WebhookStatus.UNMATCHED
-    match event.kind:
-        case PaymentEventKind.CAPTURED:
-            await settle_capture(order_id, event)
-        case PaymentEventKind.REFUNDED:
-            await confirm_refund(event)
-        case kind if kind in HEARD:
-            await _note(order_id, event)
     return WebhookStatus.SETTLED
 
 
-async def settle_capture(order_id: str, event: PaymentEvent) -> None:
-    """Turn captured money into tickets, or send it back."""
-    for _ in range(RECLAIM_ATTEMPTS):
-        verdict = await in_transaction(partial(_capture, order_id=order_id, event=event))
-        if verdict.reason == "amount_mismatch":
-            log.alert("captured amount differs from the order", orderId=order_id, gateway=event.gateway)
-        if verdict.meaning is not Meaning.RECLAIM:
-            return
-        seen = await orders.find(order_id)
-        if seen is None or seen.order.status is not OrderStatus.EXPIRED:
-            continue
-        try:
-            await orders.reclaim(seen)
-        except (SoldOut, SalesClosed) as gone:
-            nothing_left = Verdict(Meaning.RETURN, gone.code)
-            await in_transaction(partial(_capture, order_id=order_id, event=event, instead=nothing_left))
-            return
+async def look(payment: Payment, reference: str | None = None) -> None:
+    """Ask the provider itself what happened, and act on it."""
+    facts = await gateway(payment.gateway).facts_of(reference or payment.reference)
+    if facts:
+        await learn(payment.order_id, facts)
+
+
+async def learn(order_id: str, events: Sequence[PaymentEvent]) -> bool:
+    """Act on facts about one order at one gateway, until nothing is left to do. False when there is no such order."""
+    nothing_left: str | None = None
+    for _ in range(MOST_ROUNDS):
+        settled = await in_transaction(partial(_settle, order_id=order_id, events=events, nothing_left=nothing_left))
+        if settled is None:
+            return False
+        for alert in settled.alerts:
+            log.alert(alert, orderId=order_id, gateway=events[0].gateway)
+        match settled.first:
+            case None:
+                return True
+            case Reclaim():
+                nothing_left = await _reclaim(order_id)
+            case VoidOrder(refund, owed):
+                await refunds.void(order_id, refund, owed)
     raise RetryLater("The order kept changing.")
 
 
-async def _capture(
-    transaction: AsyncTransaction, order_id: str, event: PaymentEvent, instead: Verdict | None = None
-) -> Verdict:
-    order, payment = await _read(transaction, order_id, event)
-    verdict = judge_capture(order, payment, event)
-    if verdict.meaning is Meaning.RECLAIM and instead is not None:
-        verdict = instead
-    now = clock.now()
-    if verdict.meaning is Meaning.TICKET:
-        known = payment or store.new_payment(order, event.gateway, event.reference, {}, now)
-        captured = known.model_copy(
-            update={
-                "status": advance(known.status, PaymentStatus.CAPTURED),
-                "reference": event.reference,
-                "provider_payment_id": event.payment_id,
-                "captured_at": event.occurred_at,
-            }
+async def _reclaim(order_id: str) -> str | None:
+    """Hold units again for an order that expired; why there are none."""
+    seen = await orders.find(order_id)
+    if seen is None or seen.order.status is not OrderStatus.EXPIRED:
+        return None
+    try:
+        await orders.reclaim(seen)
+    except (SoldOut, SalesClosed) as gone:
+        return gone.code
+    return None
+
+
+async def _settle(
+    transaction: AsyncTransaction, order_id: str, events: Sequence[PaymentEvent], nothing_left: str | None
+) -> Settled | None:
+    name, now = events[0].gateway, clock.now()
+    fields, stored = await read(transaction, orders.order_path(order_id), store.payment_path(order_id, name))
+    if fields is None:
+        return None
+    order = Order.of(fields)
+    before = Payment.of(stored) if stored else store.new_payment(order, name, events[0].reference, {}, now)
+    payment = before
+    for event in events:
+        payment = payment.model_copy(
+            update={"attempts": payment_facts.join(payment.attempts, payment_facts.fact(event))}
         )
-        transaction.set(_document(store.payment_path(order_id, event.gateway)), captured.document())
-        entry = ledger.sale(order, captured, now)
+    known: dict[str, Refund] = {}
+    if _may_have_refunds(order, before, payment):
+        known = await store.refunds_in(transaction, order_id, name)
+    settled = settle(Books(order, payment, known), now, nothing_left)
+    if settled.books.payment != before:
+        heard = settled.books.payment.model_copy(update={"heard_at": now})
+        transaction.set(_document(store.payment_path(order_id, name)), heard.document())
+    _write(transaction, Books(order, before, known), settled, now)
+    return settled
+
+
+def _may_have_refunds(order: Order, before: Payment, after: Payment) -> bool:
+    """Spares the usual capture a query: refunds begin with an outflow, or with a capture that bought nothing."""
+    bought = before.provider_payment_id if order.payment_id == before.payment_id else None
+    return any(attempt.outflows for attempt in after.attempts.values()) or any(
+        attempt.captured is not None and payment_id != bought for payment_id, attempt in before.attempts.items()
+    )
+
+
+def _write(transaction: AsyncTransaction, before: Books, settled: Settled, now: datetime) -> None:
+    """Write what changed, and tell of it."""
+    after = settled.books
+    if after.order != before.order:
+        old = before.order.document()
+        changed = {name: value for name, value in after.order.document().items() if value != old[name]}
+        transaction.update(_document(orders.order_path(after.order.order_id)), changed)
+    if after.order.ticketed_at != before.order.ticketed_at:
+        _issue(transaction, before.order, now)
+    for entry in settled.entries:
         transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
-        issue(transaction, order, captured.payment_id, now)
-    elif verdict.meaning is Meaning.RETURN:
-        await _return(transaction, order, event, verdict.reason, now)
-    return verdict
+    for refund_id, refund in after.refunds.items():
+        if refund != before.refunds.get(refund_id):
+            transaction.set(_document(store.refund_path(refund_id)), refund.document())
+            _tell_of(transaction, after.order, before.refunds.get(refund_id), refund, now)
+    if after.payment.status is not before.payment.status and after.payment.status in TOLD:
+        _tell(transaction, now, orders.order_event(f"payment.{after.payment.status}", after.order, now))
 
 
-async def _read(transaction: AsyncTransaction, order_id: str, event: PaymentEvent) -> tuple[Order, Payment | None]:
-    order, payment = await read(transaction, orders.order_path(order_id), store.payment_path(order_id, event.gateway))
-    return Order.of(order), Payment.of(payment) if payment else None
+def _tell_of(transaction: AsyncTransaction, order: Order, before: Refund | None, refund: Refund, now: datetime) -> None:
+    """Have a new refund or attempt executed, and tell how it went."""
+    if before is None and not (refund.stray and refund.attempt == 0):
+        type_ = "payment.returned" if refund.stray else f"order.{order.status}"
+        path, entry = store.refund_outbox(type_, order, refund, now)
+        transaction.create(_document(path), entry)
+    elif refund.status is RefundStatus.PENDING and before is not None and refund.attempt != before.attempt:
+        path, entry = outbox.entry(now, None, store.refund_task(refund))
+        transaction.create(_document(path), entry)
+    if refund.status is not RefundStatus.PENDING and (before is None or before.status is not refund.status):
+        _tell(transaction, now, store.refund_event(f"refund.{refund.status}", refund, now))
 
 
-async def _return(transaction: AsyncTransaction, order: Order, event: PaymentEvent, reason: str, now: datetime) -> None:
-    refund = store.stray_refund(order, event, reason, now)
-    path = store.refund_path(refund.refund_id)
-    if await read(transaction, path) != [None]:
-        return
-    transaction.create(_document(path), refund.document())
-    entry = ledger.stray_capture(refund, now)
-    transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
-    path, fields = store.refund_outbox("payment.returned", order, refund, now)
-    transaction.create(_document(path), fields)
+def _tell(transaction: AsyncTransaction, now: datetime, event: outbox.DomainEvent) -> None:
+    path, entry = outbox.entry(now, event)
+    transaction.create(_document(path), entry)
 
 
-def issue(transaction: AsyncTransaction, order: Order, payment_id: str | None, now: datetime) -> None:
-    """Write the tickets of an order, sell its units, and tell everybody: part of the caller's transaction."""
-    issued = tickets.new_tickets(order, now)
-    for ticket in issued:
+def _issue(transaction: AsyncTransaction, order: Order, now: datetime) -> None:
+    """Write the tickets of an order, sell its units, and tell everybody."""
+    for ticket in tickets.new_tickets(order, now):
         transaction.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
         unit = _document(unit_path(order.event_id, ticket.unit.tier_id, ticket.unit.number))
         transaction.update(unit, {"state": "sold"})
-    fields = {
-        "status": OrderStatus.TICKETED,
-        "paymentId": payment_id,
-        "ticketIds": [ticket.ticket_id for ticket in issued],
-        "ticketedAt": now,
-    }
-    transaction.update(_document(orders.order_path(order.order_id)), fields)
-    path, entry = outbox.entry(now, orders.order_event("order.ticketed", order, now))
-    transaction.create(_document(path), entry)
+    _tell(transaction, now, orders.order_event("order.ticketed", order, now))
 
 
 async def issue_free(order_id: str) -> OrderStatus:
@@ -146,73 +176,16 @@ async def issue_free(order_id: str) -> OrderStatus:
 
     async def work(transaction: AsyncTransaction) -> OrderStatus:
         [fields] = await read(transaction, orders.order_path(order_id))
-        order = Order.of(fields)
-        if order.status is OrderStatus.HELD:
-            issue(transaction, order, None, clock.now())
-            return OrderStatus.TICKETED
-        return order.status
+        order, now = Order.of(fields), clock.now()
+        if order.status is not OrderStatus.HELD:
+            return order.status
+        after = ticketed(order, None, now)
+        issued = {"status": after.status, "ticketIds": list(after.ticket_ids), "ticketedAt": now}
+        transaction.update(_document(orders.order_path(order_id)), issued)
+        _issue(transaction, order, now)
+        return after.status
 
     return await in_transaction(work)
-
-
-async def _note(order_id: str, event: PaymentEvent) -> None:
-    """Keep a fact that changes nothing for the order: the buyer may still pay, or has paid."""
-    heard = HEARD[event.kind]
-
-    async def work(transaction: AsyncTransaction) -> None:
-        order, payment = await _read(transaction, order_id, event)
-        now = clock.now()
-        known = payment or store.new_payment(order, event.gateway, event.reference, {}, now)
-        noted = known.model_copy(update={"status": advance(known.status, heard)})
-        if noted == payment:
-            return
-        transaction.set(_document(store.payment_path(order_id, event.gateway)), noted.document())
-        path, entry = outbox.entry(now, orders.order_event(f"payment.{heard}", order, now))
-        transaction.create(_document(path), entry)
-
-    await in_transaction(work)
-    if event.kind is PaymentEventKind.DISPUTED:
-        log.alert("payment disputed", orderId=order_id, gateway=event.gateway)
-
-
-async def confirm_refund(event: PaymentEvent) -> None:
-    """The provider says that a refund's money has left: ours is done; one that we did not ask for is reported."""
-    from google.cloud.firestore import FieldFilter
-
-    found = (
-        await clients.firestore()
-        .collection("refunds")
-        .where(filter=FieldFilter("providerRefundId", "==", event.refund_id))
-        .limit(1)
-        .get()
-    )
-    if found:
-        await complete_refund(found[0].id, event.refund_id or "")
-        return
-    # execute_refund may be between its call and its write: it completes what it began. Anything else was made
-    # in the provider's dashboard, which reconciliation books.
-    log.warning("refund of unknown origin", gateway=event.gateway, reference=event.reference)
-
-
-async def complete_refund(refund_id: str, provider_refund_id: str) -> None:
-    """Book a refund whose money has left; once, whoever hears of it first."""
-
-    async def work(transaction: AsyncTransaction) -> None:
-        path = store.refund_path(refund_id)
-        [fields] = await read(transaction, path)
-        refund = Refund.of(fields)
-        if refund.status is RefundStatus.SUCCEEDED:
-            return
-        now = clock.now()
-        done = {"status": RefundStatus.SUCCEEDED, "providerRefundId": provider_refund_id, "succeededAt": now}
-        transaction.update(_document(path), done)
-        entry = ledger.refund_paid(refund, now)
-        transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
-        about = {"refundId": refund_id, "orderId": refund.order_id, "buyerId": refund.buyer_id}
-        out, told = outbox.entry(now, outbox.event("refund.succeeded", now, **about))
-        transaction.create(_document(out), told)
-
-    await in_transaction(work)
 
 
 def _document(path: str) -> Any:

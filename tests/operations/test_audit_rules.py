@@ -13,8 +13,8 @@ from common.orders.schemas import OrderStatus
 from common.orders.shards import Shard
 from common.payments import ledger
 from common.payments.gateways import GatewayName, RefundStatus
+from common.payments.refund_rules import new_refund
 from common.payments.schemas import PaymentStatus, Posting
-from common.payments.store import new_refund
 from common.tickets.rules import new_tickets
 from common.tickets.schemas import TicketStatus, UnitRef
 from tests.support.records import NOW, an_order, captured_payment
