@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, log, outbox
+from common.errors import NotFound, TemporarilyUnavailable
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
 from common.orders.schemas import Order, OrderStatus
@@ -16,14 +18,14 @@ from common.payments.schemas import Payment, PaymentStatus, Webhook, WebhookStat
 from common.payments.settlement_rules import Books, Reclaim, VoidOrder, settle, ticketed
 from common.tickets import rules as tickets
 from common.tickets.store import ticket_path
-from common.transaction import in_transaction, read
+from common.transaction import attempts, committed
 from common.trigger import RetryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from google.cloud.firestore import AsyncTransaction
+    from google.cloud.firestore import AsyncWriteBatch
 
     from common.payments.gateways import PaymentEvent
     from common.payments.schemas import Refund
@@ -65,7 +67,7 @@ async def learn(order_id: str, events: Sequence[PaymentEvent]) -> bool:
     """Act on facts about one order at one gateway, until nothing is left to do. False when there is no such order."""
     nothing_left: str | None = None
     for _ in range(MOST_ROUNDS):
-        settled = await in_transaction(partial(_settle, order_id=order_id, events=events, nothing_left=nothing_left))
+        settled = await _settle(order_id, events, nothing_left)
         if settled is None:
             return False
         for alert in settled.alerts:
@@ -92,29 +94,48 @@ async def _reclaim(order_id: str) -> str | None:
     return None
 
 
-async def _settle(
-    transaction: AsyncTransaction, order_id: str, events: Sequence[PaymentEvent], nothing_left: str | None
-) -> Settled | None:
-    name, now = events[0].gateway, clock.now()
-    fields, stored = await read(transaction, orders.order_path(order_id), store.payment_path(order_id, name))
-    if fields is None:
+async def _settle(order_id: str, events: Sequence[PaymentEvent], nothing_left: str | None) -> Settled | None:
+    """Read, decide, and write in one guarded commit; decide again when somebody else wrote in between."""
+    async for _ in attempts():
+        now = clock.now()
+        seen = await _read(order_id, events, now)
+        if seen is None:
+            return None
+        settled = settle(seen.heard, now, nothing_left)
+        batch = clients.firestore().batch()
+        _write(batch, seen, settled, now)
+        if not len(batch) or await committed(batch):
+            return settled
+    raise TemporarilyUnavailable("Too many changed this payment at the same time.")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The books as they are stored, with the new facts, and the update_time of each document."""
+
+    stored: Books
+    heard: Books
+    times: Mapping[str, datetime]
+
+
+async def _read(order_id: str, events: Sequence[PaymentEvent], now: datetime) -> _Seen | None:
+    name, client = events[0].gateway, clients.firestore()
+    paths = (orders.order_path(order_id), store.payment_path(order_id, name))
+    found = {each.reference.path: each async for each in client.get_all([client.document(path) for path in paths])}
+    of_order, of_payment = (found[path] for path in paths)
+    if not of_order.exists:
         return None
-    order = Order.of(fields)
-    before = Payment.of(stored) if stored else store.new_payment(order, name, events[0].reference, {}, now)
-    payment = before
-    for event in events:
-        payment = payment.model_copy(
-            update={"attempts": payment_facts.join(payment.attempts, payment_facts.fact(event))}
-        )
-    known: dict[str, Refund] = {}
-    if _may_have_refunds(order, before, payment):
-        known = await store.refunds_in(transaction, order_id, name)
-    settled = settle(Books(order, payment, known), now, nothing_left)
-    if settled.books.payment != before:
-        heard = settled.books.payment.model_copy(update={"heard_at": now})
-        transaction.set(_document(store.payment_path(order_id, name)), heard.document())
-    _write(transaction, Books(order, before, known), settled, now)
-    return settled
+    order = Order.of(of_order.to_dict())
+    stored = store.new_payment(order, name, events[0].reference, {}, now)
+    if of_payment.exists:
+        stored = Payment.of(of_payment.to_dict())
+    attempts_known = reduce(payment_facts.join, map(payment_facts.fact, events), stored.attempts)
+    heard = stored.model_copy(update={"attempts": attempts_known})
+    known = await store.seen_refunds_of(order_id, name) if _may_have_refunds(order, stored, heard) else {}
+    refunds_known = {refund_id: refund for refund_id, (refund, _) in known.items()}
+    times = {path: each.update_time for path, each in found.items() if each.exists}
+    times |= {store.refund_path(refund_id): time for refund_id, (_, time) in known.items()}
+    return _Seen(Books(order, stored, refunds_known), Books(order, heard, refunds_known), times)
 
 
 def _may_have_refunds(order: Order, before: Payment, after: Payment) -> bool:
@@ -125,67 +146,80 @@ def _may_have_refunds(order: Order, before: Payment, after: Payment) -> bool:
     )
 
 
-def _write(transaction: AsyncTransaction, before: Books, settled: Settled, now: datetime) -> None:
-    """Write what changed, and tell of it."""
-    after = settled.books
+def _write(batch: AsyncWriteBatch, seen: _Seen, settled: Settled, now: datetime) -> None:
+    """Write what changed, each document as it was seen or new, and tell of it."""
+    before, after = seen.stored, settled.books
+    if after.payment != before.payment:
+        path = store.payment_path(after.order.order_id, after.payment.gateway)
+        _put(batch, seen, path, after.payment.model_copy(update={"heard_at": now}).document())
     if after.order != before.order:
         old = before.order.document()
         changed = {name: value for name, value in after.order.document().items() if value != old[name]}
-        transaction.update(_document(orders.order_path(after.order.order_id)), changed)
+        _put(batch, seen, orders.order_path(after.order.order_id), changed)
     if after.order.ticketed_at != before.order.ticketed_at:
-        _issue(transaction, before.order, now)
+        _issue(batch, before.order, now)
     for entry in settled.entries:
-        transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
+        batch.create(_document(store.ledger_path(entry.entry_id)), entry.document())
     for refund_id, refund in after.refunds.items():
         if refund != before.refunds.get(refund_id):
-            transaction.set(_document(store.refund_path(refund_id)), refund.document())
-            _tell_of(transaction, after.order, before.refunds.get(refund_id), refund, now)
+            _put(batch, seen, store.refund_path(refund_id), refund.document())
+            _tell_of(batch, after.order, before.refunds.get(refund_id), refund, now)
     if after.payment.status is not before.payment.status and after.payment.status in TOLD:
-        _tell(transaction, now, orders.order_event(f"payment.{after.payment.status}", after.order, now))
+        _tell(batch, now, orders.order_event(f"payment.{after.payment.status}", after.order, now))
 
 
-def _tell_of(transaction: AsyncTransaction, order: Order, before: Refund | None, refund: Refund, now: datetime) -> None:
+def _put(batch: AsyncWriteBatch, seen: _Seen, path: str, fields: dict[str, Any]) -> None:
+    if path in seen.times:
+        unchanged = clients.firestore().write_option(last_update_time=seen.times[path])
+        batch.update(_document(path), fields, option=unchanged)
+    else:
+        batch.create(_document(path), fields)
+
+
+def _tell_of(batch: AsyncWriteBatch, order: Order, before: Refund | None, refund: Refund, now: datetime) -> None:
     """Have a new refund or attempt executed, and tell how it went."""
     if before is None and not (refund.stray and refund.attempt == 0):
         type_ = "payment.returned" if refund.stray else f"order.{order.status}"
         path, entry = store.refund_outbox(type_, order, refund, now)
-        transaction.create(_document(path), entry)
+        batch.create(_document(path), entry)
     elif refund.status is RefundStatus.PENDING and before is not None and refund.attempt != before.attempt:
         path, entry = outbox.entry(now, None, store.refund_task(refund))
-        transaction.create(_document(path), entry)
+        batch.create(_document(path), entry)
     if refund.status is not RefundStatus.PENDING and (before is None or before.status is not refund.status):
-        _tell(transaction, now, store.refund_event(f"refund.{refund.status}", refund, now))
+        _tell(batch, now, store.refund_event(f"refund.{refund.status}", refund, now))
 
 
-def _tell(transaction: AsyncTransaction, now: datetime, event: outbox.DomainEvent) -> None:
+def _tell(batch: AsyncWriteBatch, now: datetime, event: outbox.DomainEvent) -> None:
     path, entry = outbox.entry(now, event)
-    transaction.create(_document(path), entry)
+    batch.create(_document(path), entry)
 
 
-def _issue(transaction: AsyncTransaction, order: Order, now: datetime) -> None:
+def _issue(batch: AsyncWriteBatch, order: Order, now: datetime) -> None:
     """Write the tickets of an order, sell its units, and tell everybody."""
     for ticket in tickets.new_tickets(order, now):
-        transaction.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
+        batch.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
         unit = _document(unit_path(order.event_id, ticket.unit.tier_id, ticket.unit.number))
-        transaction.update(unit, {"state": "sold"})
-    _tell(transaction, now, orders.order_event("order.ticketed", order, now))
+        batch.update(unit, {"state": "sold"})
+    _tell(batch, now, orders.order_event("order.ticketed", order, now))
 
 
 async def issue_free(order_id: str) -> OrderStatus:
     """Ticket an order that costs nothing; the order's status after it, whoever was quicker."""
-
-    async def work(transaction: AsyncTransaction) -> OrderStatus:
-        [fields] = await read(transaction, orders.order_path(order_id))
-        order, now = Order.of(fields), clock.now()
-        if order.status is not OrderStatus.HELD:
-            return order.status
-        after = ticketed(order, None, now)
-        issued = {"status": after.status, "ticketIds": list(after.ticket_ids), "ticketedAt": now}
-        transaction.update(_document(orders.order_path(order_id)), issued)
-        _issue(transaction, order, now)
-        return after.status
-
-    return await in_transaction(work)
+    async for _ in attempts():
+        seen = await orders.find(order_id)
+        if seen is None:
+            raise NotFound("There is no such order.")
+        if seen.order.status is not OrderStatus.HELD:
+            return seen.order.status
+        batch, now = clients.firestore().batch(), clock.now()
+        after = ticketed(seen.order, None, now)
+        issued = {"status": after.status, "ticketIds": after.ticket_ids, "ticketedAt": now}
+        unchanged = clients.firestore().write_option(last_update_time=seen.update_time)
+        batch.update(_document(orders.order_path(order_id)), issued, option=unchanged)
+        _issue(batch, seen.order, now)
+        if await committed(batch):
+            return after.status
+    raise TemporarilyUnavailable("Too many changed this order at the same time.")
 
 
 def _document(path: str) -> Any:

@@ -189,8 +189,10 @@ class _Settlement:
 
     @staticmethod
     def _is_present(refund: Refund, outflow_id: str, outflow: Outflow) -> bool:
-        """Whether it is the refund's present attempt that failed, and not one before."""
-        return refund.provider_refund_id == outflow_id or refund.key == outflow.refund_key
+        """Whether it is what stands for the refund now that failed, and not an attempt before."""
+        if refund.provider_refund_id is not None:
+            return refund.provider_refund_id == outflow_id
+        return refund.key == outflow.refund_key
 
     def _complete(self, refund: Refund, outflow_id: str) -> None:
         done = {"status": RefundStatus.SUCCEEDED, "provider_refund_id": outflow_id, "succeeded_at": self.now}

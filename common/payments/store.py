@@ -14,7 +14,7 @@ from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, Web
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from google.cloud.firestore import AsyncQuery, AsyncTransaction
+    from google.cloud.firestore import AsyncQuery
 
     from common.orders.schemas import Order
     from common.payments.gateways import Checkout, GatewayName
@@ -142,10 +142,10 @@ async def refunds_of_order(order_id: str) -> list[Refund]:
     return sorted(found, key=lambda refund: (refund.created_at, refund.refund_id))
 
 
-async def refunds_in(transaction: AsyncTransaction, order_id: str, gateway: GatewayName) -> dict[str, Refund]:
-    """The refunds of an order at one gateway, read as part of a transaction."""
-    read = [Refund.of(found.to_dict()) for found in await _refunds_of(order_id).get(transaction=transaction)]
-    return {refund.refund_id: refund for refund in read if refund.gateway == gateway}
+async def seen_refunds_of(order_id: str, gateway: GatewayName) -> dict[str, tuple[Refund, datetime]]:
+    """The refunds of an order at one gateway, each with the update_time that guards its next write."""
+    found = [(Refund.of(each.to_dict()), each.update_time) for each in await _refunds_of(order_id).get()]
+    return {refund.refund_id: (refund, time) for refund, time in found if refund.gateway == gateway}
 
 
 def _refunds_of(order_id: str) -> AsyncQuery:
