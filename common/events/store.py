@@ -119,14 +119,17 @@ async def publish(seen: StoredEvent, after: Event) -> None:
 
 
 async def cancel(seen: StoredEvent, after: Event) -> None:
-    """Call the event off and close its sale: no booking can follow this commit."""
+    """Call the event off and close its sale: no booking can follow this commit, and a task gives every order back."""
     client = clients.firestore()
     batch = client.batch()
     if seen.event.status is EventStatus.PUBLISHED:
         for path in shard_paths(after):
             batch.update(client.document(path), {"open": False})
         batch.set(_live_availability(after.event_id), _live(_availability(after, {}, {}, after.updated_at)))
-    await _write(seen, after, batch, "event.cancelled")
+    give_back = PlannedTask(
+        function="refund_event", name=f"{after.event_id}-0", payload={"eventId": after.event_id, "page": 0}
+    )
+    await _write(seen, after, batch, "event.cancelled", give_back)
 
 
 async def change_tier(event_id: str, tier_id: str, patch: TierPatch, now: datetime) -> Event:
@@ -166,7 +169,9 @@ def refresh_of(event_id: str) -> PlannedTask:
     )
 
 
-async def _write(seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None) -> None:
+async def _write(
+    seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None, *tasks: PlannedTask
+) -> None:
     from google.api_core.exceptions import AlreadyExists, FailedPrecondition
 
     client = clients.firestore()
@@ -174,7 +179,7 @@ async def _write(seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: 
     batch.update(_event(after.event_id), after.document(), option=guard)
     if news is not None:
         told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id)
-        path, fields = outbox.entry(after.updated_at, told)
+        path, fields = outbox.entry(after.updated_at, told, *tasks)
         batch.create(client.document(path), fields)
     try:
         await batch.commit()

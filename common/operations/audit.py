@@ -13,7 +13,7 @@ from common.orders.schemas import Order, OrderStatus, PromoCode
 from common.orders.shards import shard
 from common.payments import ledger
 from common.payments.gateways import RefundStatus
-from common.payments.schemas import LedgerEntry, Payment, PaymentStatus, Refund, WebhookStatus
+from common.payments.schemas import LedgerEntry, Payment, Refund, WebhookStatus
 from common.tickets.schemas import Ticket, TicketStatus
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ IN_FLIGHT: Final = timedelta(minutes=5)
 # An order that ended before it was paid has given its promo code back; a refund gives back tickets only.
 WITHOUT_PROMO: Final = {OrderStatus.EXPIRED, OrderStatus.CANCELLED}
 OWNING: Final = {OrderStatus.HELD, OrderStatus.PAID, OrderStatus.TICKETED, OrderStatus.PARTIALLY_REFUNDED}
+
+SOLD: Final = {OrderStatus.TICKETED, OrderStatus.PARTIALLY_REFUNDED, OrderStatus.REFUNDED}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def check(books: Books, now: datetime) -> tuple[Violation, ...]:
         *_ledger(books),
         *_income(books),
         *_money(books, now),
+        *_balances(books),
     )
 
 
@@ -177,27 +180,80 @@ def _income(books: Books) -> Iterable[Violation]:
 
 
 def _money(books: Books, now: datetime) -> Iterable[Violation]:
-    """Every captured payment is tickets, or a refund that is done or in flight, and is in the ledger."""
+    """Captured = ticketed + refunded + in flight, payment by payment, and so it stands in the ledger."""
     orders = {order.order_id: order for order in books.orders}
-    entries = {entry.entry_id for entry in books.ledger}
     refunded: Counter[str] = Counter()
     for refund in books.refunds:
-        if refund.status is RefundStatus.PENDING and now - refund.created_at > IN_FLIGHT:
-            yield Violation("refunds finish", refund.refund_id, f"pending since {refund.created_at:%c}")
+        since = refund.due_at or refund.created_at
+        if refund.status is RefundStatus.PENDING and now - since > IN_FLIGHT:
+            yield Violation("refunds finish", refund.refund_id, f"pending since {since:%c}")
+        elif refund.status is RefundStatus.FAILED:
+            yield Violation("refunds finish", refund.refund_id, f"failed: {refund.failure}")
         if not refund.stray:
             refunded[refund.order_id] += refund.amount.amount_minor
+    paid = set()
     for payment in books.payments:
-        if payment.status not in {PaymentStatus.CAPTURED, PaymentStatus.REFUNDED, PaymentStatus.DISPUTED}:
-            continue
-        order = orders.get(payment.order_id)
-        if order is None or order.payment_id != payment.payment_id:
-            yield Violation("a captured payment buys its order", payment.payment_id, "no order is paid by it")
-        elif f"{payment.payment_id}_sale" not in entries:
-            yield Violation("a captured payment is booked", payment.payment_id, "no sale in the ledger")
+        yield from _captures(books, payment, orders.get(payment.order_id), now)
+        bought = payment.attempts.get(payment.provider_payment_id or "")
+        if bought is not None and bought.captured is not None:
+            paid.add(payment.payment_id)
     for order in books.orders:
+        if order.status in SOLD and order.amounts.total.amount_minor and order.payment_id not in paid:
+            yield Violation("an order with tickets is paid", order.order_id, f"by {order.payment_id}")
         if order.refunded_minor != refunded[order.order_id]:
             detail = f"{order.refunded_minor} on the order, {refunded[order.order_id]} in refunds"
             yield Violation("refunds are of their order", order.order_id, detail)
+        if order.status is OrderStatus.HELD and now - order.hold_expires_at > IN_FLIGHT:
+            yield Violation("holds end", order.order_id, f"expired at {order.hold_expires_at:%c}")
+
+
+def _captures(books: Books, payment: Payment, order: Order | None, now: datetime) -> Iterable[Violation]:
+    """Each capture buys its order and is booked, or goes back whole; none is given back more than once."""
+    for payment_id, attempt in payment.attempts.items():
+        if attempt.captured is None:
+            continue
+        captured = attempt.captured.amount_minor
+        refunds = [each for each in books.refunds if each.provider_payment_id == payment_id]
+        bought = order is not None and (order.payment_id, payment.provider_payment_id) == (
+            payment.payment_id,
+            payment_id,
+        )
+        returned = sum(each.amount.amount_minor for each in refunds)
+        in_flight = payment.heard_at is not None and now - payment.heard_at <= IN_FLIGHT
+        if not bought and returned != captured and not in_flight:
+            yield Violation("a capture buys its order or goes back", payment_id, f"{returned} of {captured} go back")
+        if bought and f"{payment.payment_id}_sale" not in {entry.entry_id for entry in books.ledger}:
+            yield Violation("a captured payment is booked", payment.payment_id, "no sale in the ledger")
+        if returned > captured:
+            yield Violation("no more goes back than was captured", payment_id, f"{returned} of {captured}")
+
+
+def _balances(books: Books) -> Iterable[Violation]:
+    """Order by order: what the ledger says that we owe the buyer is unpaid, what the gateways hold was captured."""
+    owed: Counter[str | None] = Counter()
+    held: Counter[str | None] = Counter()
+    for entry in books.ledger:
+        for posting in entry.postings:
+            account = posting.account.partition(":")[0]
+            if account == "buyer":
+                owed[entry.order_id] -= posting.amount_minor
+            elif account in {"gateway", "gateway_fees"}:
+                held[entry.order_id] += posting.amount_minor
+    for refund in books.refunds:
+        paid = refund.status is RefundStatus.SUCCEEDED
+        (held if paid else owed)[refund.order_id] += refund.amount.amount_minor * (1 if paid else -1)
+    placed = {(each.order_id, each.provider_payment_id) for each in books.refunds if each.stray}
+    placed |= {(each.order_id, each.provider_payment_id) for each in books.payments}
+    for payment in books.payments:
+        for payment_id, attempt in payment.attempts.items():
+            if attempt.captured is not None and (payment.order_id, payment_id) in placed:
+                held[payment.order_id] -= attempt.captured.amount_minor
+    for order_id, rest in owed.items():
+        if rest:
+            yield Violation("the ledger says what we owe", str(order_id), f"off by {rest}")
+    for order_id, rest in held.items():
+        if rest:
+            yield Violation("the ledger says what gateways hold", str(order_id), f"off by {rest}")
 
 
 async def _books(event_id: str) -> Books:

@@ -1,4 +1,4 @@
-"""The step from a hold to a payment: one payment per order and gateway, however often it is asked for."""
+"""The step from a hold to a payment, and from the payment to its effect without waiting for the provider's webhook."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from common import clock
+from common.errors import Problem
 from common.orders import rules
 from common.orders import store as orders
 from common.orders.schemas import Order, OrderStatus
@@ -15,6 +16,14 @@ from common.payments.schemas import CheckoutReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from common.payments.schemas import Payment
+
+UNPAID = {OrderStatus.HELD, OrderStatus.EXPIRED}
+
+
+class PaymentNotCaptured(Problem):
+    status, code, title = 409, "payment_not_captured", "The provider has captured no payment of this order"
 
 
 async def begin(order_id: str, buyer_id: str, name: GatewayName) -> CheckoutReply:
@@ -42,6 +51,26 @@ async def begin(order_id: str, buyer_id: str, name: GatewayName) -> CheckoutRepl
     )
     await store.save_checkout(order, name, checkout)
     return _reply(order, name, checkout.reference, checkout.client)
+
+
+async def confirm(order_id: str, buyer_id: str, name: GatewayName) -> Order:
+    """The order after what the provider itself says; the webhook that tells the same may come before, after or never.
+
+    NotFound for another's order, PaymentNotCaptured while the provider has no money for it.
+    """
+    seen, payment = await asyncio.gather(orders.of_buyer(order_id, buyer_id), store.find_payment(order_id, name))
+    if seen.order.status not in UNPAID:
+        return seen.order
+    if payment is not None:
+        await settlement.look(payment)
+        seen, payment = await asyncio.gather(orders.of_buyer(order_id, buyer_id), store.find_payment(order_id, name))
+    if seen.order.status in UNPAID and not _is_captured(payment):
+        raise PaymentNotCaptured
+    return seen.order
+
+
+def _is_captured(payment: Payment | None) -> bool:
+    return payment is not None and any(each.captured is not None for each in payment.attempts.values())
 
 
 def _reply(order: Order, name: GatewayName, reference: str | None, client: Mapping[str, str]) -> CheckoutReply:

@@ -96,8 +96,9 @@ class PaymentEvent:
 
     `reference` is what the checkout returned; `payment_id` is what a refund needs; `order_id` is None where the
     provider's event does not carry it (ask `order_of`). The `amount` of a refund or dispute is its own. `refund_id` is
-    the provider's, `refund_key` ours: None for a refund that somebody made in the provider's dashboard. `fee_minor`
-    is what the provider keeps of a capture, in the currency of `amount`; None where the event does not say.
+    the provider's id of that refund or dispute, `refund_key` ours: None for a refund that somebody made in the
+    provider's dashboard. `fee_minor` is what the provider keeps of a capture, in the currency of `amount`; None where
+    the event does not say.
     """
 
     gateway: GatewayName
@@ -147,6 +148,9 @@ class Gateway(Protocol):
         self, payment_id: str, amount: Money, *, refund_key: str, order_id: str, reason: str
     ) -> RefundResult:
         """Give money back once per refund key, however often and however late this is repeated."""
+
+    async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
+        """All that the provider says now about the payments of this reference, as the events that it would send."""
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raise BadSignature unless the provider signed exactly this body (and recently, where it says when)."""

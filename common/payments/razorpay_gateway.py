@@ -28,7 +28,7 @@ from common.payments.gateways import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import requests
 
@@ -43,6 +43,10 @@ REFUND_STATUSES = {
     "pending": RefundStatus.PENDING,
     "failed": RefundStatus.FAILED,
 }
+REFUND_KINDS = {
+    RefundStatus.SUCCEEDED: PaymentEventKind.REFUNDED,
+    RefundStatus.FAILED: PaymentEventKind.REFUND_FAILED,
+}
 # order.paid tells the same as payment.captured, and refund.created not yet that the money has left.
 PAYMENT_KINDS = {
     "payment.authorized": PaymentEventKind.AUTHORIZED,
@@ -51,7 +55,20 @@ PAYMENT_KINDS = {
 }
 OTHER_KINDS = {
     "refund.processed": (PaymentEventKind.REFUNDED, "refund"),
+    "refund.failed": (PaymentEventKind.REFUND_FAILED, "refund"),
     "payment.dispute.created": (PaymentEventKind.DISPUTED, "dispute"),
+    "payment.dispute.under_review": (PaymentEventKind.DISPUTED, "dispute"),
+    "payment.dispute.action_required": (PaymentEventKind.DISPUTED, "dispute"),
+    "payment.dispute.won": (PaymentEventKind.DISPUTE_WON, "dispute"),
+    "payment.dispute.lost": (PaymentEventKind.DISPUTE_LOST, "dispute"),
+    # Neither side has won: an inquiry, or a report of fraud, that costs nothing.
+    "payment.dispute.closed": (PaymentEventKind.DISPUTE_WON, "dispute"),
+}
+PAYMENT_STATUSES = {
+    "authorized": PaymentEventKind.AUTHORIZED,
+    "captured": PaymentEventKind.CAPTURED,
+    "refunded": PaymentEventKind.CAPTURED,
+    "failed": PaymentEventKind.FAILED,
 }
 
 
@@ -127,16 +144,33 @@ class RazorpayGateway:
         )
 
     def _standing_refund(self, payment_id: str, refund_key: str) -> Any:
+        refunds = self._refunds_of(payment_id)
+        return next((each for each in refunds if _notes(each).get("refundKey") == refund_key), None)
+
+    def _refunds_of(self, payment_id: str) -> Iterator[Any]:
         skip = 0
         while True:
             asked = {"count": PAGE, "skip": skip}
             page = self._client.payment.fetch_multiple_refund(payment_id, asked, timeout=CALL_TIMEOUT_S)["items"]
-            for refund in page:
-                if _notes(refund).get("refundKey") == refund_key:
-                    return refund
+            yield from page
             if len(page) < PAGE:
-                return None
+                return
             skip += PAGE
+
+    async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
+        """Every payment that was tried for the order, and their refunds. Razorpay lists no disputes by payment."""
+        return await _call(lambda: tuple(self._facts_of(reference)))
+
+    def _facts_of(self, reference: str) -> Iterator[PaymentEvent]:
+        for payment in self._client.order.payments(reference, timeout=CALL_TIMEOUT_S)["items"]:
+            kind = PAYMENT_STATUSES.get(payment["status"])
+            if kind is not None:
+                yield _fact(kind, f"{kind}:{payment['id']}", payment, payment, _moment(payment))
+            # What was never captured is returned by Razorpay itself.
+            for refund in self._refunds_of(payment["id"]) if payment["captured"] else ():
+                ended = REFUND_KINDS.get(REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
+                if ended is not None:
+                    yield _fact(ended, f"{ended}:{refund['id']}", payment, refund, _moment(refund))
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Razorpay's own check. It signs no time, so an old event is told from a new one by its id alone."""
@@ -181,26 +215,43 @@ def _order_in(entity: Mapping[str, Any]) -> str | None:
 
 
 def _payment_event(event_id: str, event_type: str, payload: dict[str, Any], at: datetime) -> PaymentEvent | None:
-    refund_id = None
     if event_type in PAYMENT_KINDS:
         kind, about = PAYMENT_KINDS[event_type], payload["payment"]["entity"]
     elif event_type in OTHER_KINDS:
         kind, entity = OTHER_KINDS[event_type]
         about = payload[entity]["entity"]
-        refund_id = about["id"] if kind is PaymentEventKind.REFUNDED else None
     else:
         return None
     payment = payload["payment"]["entity"]
     if not isinstance(payment["order_id"], str):
         # A payment without an order was not made by a checkout of ours.
         return None
-    money = Money(amount_minor=about["amount"], currency=about["currency"])
-    # The receipt of a refund is the refund's own, so only notes may name the order here.
-    order_id = _notes(about).get("orderId") or _notes(payment).get("orderId")
-    payment_id = str(payment["id"])
+    return _fact(kind, event_id, payment, about, at)
+
+
+def _fact(
+    kind: PaymentEventKind, event_id: str, payment: dict[str, Any], about: dict[str, Any], at: datetime
+) -> PaymentEvent:
+    """A fact about a payment, or about a refund or dispute of it, which has an amount of its own."""
     return PaymentEvent(
-        GatewayName.RAZORPAY, event_id, kind, payment["order_id"], payment_id, order_id, money, refund_id, at
+        gateway=GatewayName.RAZORPAY,
+        event_id=event_id,
+        kind=kind,
+        reference=payment["order_id"],
+        payment_id=str(payment["id"]),
+        # The receipt of a refund is the refund's own, so only notes may name the order here.
+        order_id=_notes(about).get("orderId") or _notes(payment).get("orderId"),
+        amount=Money(amount_minor=about["amount"], currency=about["currency"]),
+        refund_id=str(about["id"]) if about is not payment else None,
+        occurred_at=at,
+        refund_key=_notes(about).get("refundKey") if about is not payment else None,
+        # With the tax on it, as Razorpay takes it.
+        fee_minor=payment.get("fee") if kind is PaymentEventKind.CAPTURED else None,
     )
+
+
+def _moment(entity: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(entity["created_at"], UTC)
 
 
 def _raise_if_unavailable(reply: requests.Response, *_: object, **__: object) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from common.config import Config
 
 SIGNATURE_TOLERANCE_S = 300
+PAGE = 100
+FEE = "latest_charge.balance_transaction"
 REFUND_STATUSES = {
     "succeeded": RefundStatus.SUCCEEDED,
     "pending": RefundStatus.PENDING,
@@ -42,13 +46,29 @@ REFUND_STATUSES = {
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
 }
+REFUND_KINDS = {
+    RefundStatus.SUCCEEDED: PaymentEventKind.REFUNDED,
+    RefundStatus.FAILED: PaymentEventKind.REFUND_FAILED,
+}
 INTENT_KINDS = {
     "payment_intent.amount_capturable_updated": (PaymentEventKind.AUTHORIZED, "amount_capturable"),
     "payment_intent.succeeded": (PaymentEventKind.CAPTURED, "amount_received"),
     "payment_intent.payment_failed": (PaymentEventKind.FAILED, "amount"),
 }
+INTENT_STATUSES = {
+    "requires_capture": (PaymentEventKind.AUTHORIZED, "amount_capturable"),
+    "succeeded": (PaymentEventKind.CAPTURED, "amount_received"),
+}
 # charge.refunded tells the same without the refund's id, so it is not acted on.
-REFUND_TYPES = ("refund.created", "refund.updated")
+REFUND_TYPES = ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
+DISPUTE_TYPE = "charge.dispute."
+# An inquiry that is closed has cost nothing. Any other status is of a dispute that is open.
+DISPUTE_KINDS = {
+    "won": PaymentEventKind.DISPUTE_WON,
+    "warning_closed": PaymentEventKind.DISPUTE_WON,
+    "prevented": PaymentEventKind.DISPUTE_WON,
+    "lost": PaymentEventKind.DISPUTE_LOST,
+}
 
 
 class StripeGateway:
@@ -136,6 +156,20 @@ class StripeGateway:
                 return _refund_result(refund.id, refund.status)
         return None
 
+    async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
+        """The payment intent with its fee, its refunds and its disputes."""
+        with _provider_errors():
+            intent, refunds, disputes = await asyncio.gather(
+                self._client.v1.payment_intents.retrieve_async(reference, {"expand": [FEE]}),
+                self._client.v1.refunds.list_async({"payment_intent": reference, "limit": PAGE}),
+                self._client.v1.disputes.list_async({"payment_intent": reference, "limit": PAGE}),
+            )
+            things = [intent.to_dict()]
+            things += [refund.to_dict() async for refund in refunds.auto_paging_iter()]
+            things += [dispute.to_dict() async for dispute in disputes.auto_paging_iter()]
+        facts = (_fact_of(thing, datetime.fromtimestamp(thing["created"], UTC)) for thing in things)
+        return tuple(replace(fact, event_id=_derived_event_id(fact)) for fact in facts if fact is not None)
+
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Stripe's own check of signature and age."""
         from stripe import SignatureVerificationError, WebhookSignature
@@ -179,27 +213,58 @@ def _refund_result(refund_id: str, status: str | None) -> RefundResult:
 
 
 def _payment_event(event_id: str, event_type: str, thing: dict[str, Any], at: datetime) -> PaymentEvent | None:
-    refund_id = None
     if event_type in INTENT_KINDS:
         kind, amount_field = INTENT_KINDS[event_type]
-        reference, amount = thing["id"], thing.get(amount_field, thing["amount"])
-    elif event_type in REFUND_TYPES:
-        if thing["status"] != "succeeded":
+        return _fact(kind, thing, thing["id"], thing.get(amount_field, thing["amount"]), at, event_id=event_id)
+    if event_type in REFUND_TYPES or event_type.startswith(DISPUTE_TYPE):
+        told = _fact_of(thing, at)
+        return replace(told, event_id=event_id) if told is not None else None
+    return None
+
+
+def _fact_of(thing: dict[str, Any], at: datetime) -> PaymentEvent | None:
+    """What the present state of an intent, refund or dispute says; None for what says nothing yet."""
+    if thing["object"] == "payment_intent":
+        failed = (PaymentEventKind.FAILED, "amount") if thing["last_payment_error"] else None
+        told = INTENT_STATUSES.get(thing["status"], failed)
+        if told is None:
             return None
-        kind, refund_id, amount = PaymentEventKind.REFUNDED, thing["id"], thing["amount"]
-        reference = thing["payment_intent"]
-    elif event_type == "charge.dispute.created":
-        kind, amount = PaymentEventKind.DISPUTED, thing["amount"]
-        reference = thing["payment_intent"]
-    else:
+        return _fact(told[0], thing, thing["id"], thing[told[1]], at, fee_minor=_fee(thing))
+    kind: PaymentEventKind | None = DISPUTE_KINDS.get(thing["status"], PaymentEventKind.DISPUTED)
+    if thing["object"] == "refund":
+        kind = REFUND_KINDS.get(_refund_result(thing["id"], thing["status"]).status)
+    # A charge that no payment intent made is not one of ours.
+    if kind is None or not isinstance(thing["payment_intent"], str):
         return None
-    if not isinstance(reference, str):
-        # A charge that no payment intent made is not one of ours.
-        return None
-    money = Money(amount_minor=amount, currency=thing["currency"].upper())
-    order_id = _order_in(thing.get("metadata"))
-    # An intent succeeds once, whichever of its charges did: it is the payment, and what a refund refers to.
-    return PaymentEvent(GatewayName.STRIPE, event_id, kind, reference, reference, order_id, money, refund_id, at)
+    key = (thing.get("metadata") or {}).get("refundKey")
+    return _fact(kind, thing, thing["payment_intent"], thing["amount"], at, refund_id=thing["id"], refund_key=key)
+
+
+def _fact(
+    kind: PaymentEventKind, thing: dict[str, Any], reference: str, amount: int, at: datetime, **more: Any
+) -> PaymentEvent:
+    return PaymentEvent(
+        gateway=GatewayName.STRIPE,
+        kind=kind,
+        # An intent succeeds once, whichever of its charges did: it is the payment, and what a refund refers to.
+        reference=reference,
+        payment_id=reference,
+        order_id=_order_in(thing.get("metadata")),
+        amount=Money(amount_minor=amount, currency=thing["currency"].upper()),
+        occurred_at=at,
+        **{"event_id": "", "refund_id": None} | more,
+    )
+
+
+def _derived_event_id(fact: PaymentEvent) -> str:
+    return f"{fact.kind}:{fact.refund_id or fact.payment_id}"
+
+
+def _fee(intent: dict[str, Any]) -> int | None:
+    """What Stripe keeps, where it is kept in the payment's currency: the account may be paid out in another."""
+    charge = intent.get("latest_charge")
+    entry = charge.get("balance_transaction") if isinstance(charge, dict) else None
+    return entry["fee"] if isinstance(entry, dict) and entry["currency"] == intent["currency"] else None
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from common.money import Money, share
 from common.orders.schemas import Order, OrderStatus
 from common.payments import ledger
 from common.payments.gateways import GatewayName, RefundStatus
+from common.payments.refund_rules import new_refund
 from common.payments.schemas import EntryKind, LedgerEntry, Refund
-from common.payments.store import new_refund
 from tests.finance.conftest import sums_of
 from tests.support.records import NOW, an_order, captured_payment, inr
 

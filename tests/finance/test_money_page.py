@@ -11,8 +11,8 @@ from common.finance import rules
 from common.money import Money
 from common.payments import ledger
 from common.payments.gateways import GatewayName
+from common.payments.refund_rules import new_refund
 from common.payments.schemas import EntryKind, LedgerEntry, Refund, Totals
-from common.payments.store import new_refund
 from tests.finance.conftest import sums_of
 from tests.support.records import NOW, an_order, captured_payment
 

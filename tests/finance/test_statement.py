@@ -125,7 +125,8 @@ def test_the_money_of_a_cancelled_event_is_the_buyers(
 ) -> None:
     event = office.event()
     order = office.sell(event)
-    accepted(office.host.post(f"/v1/events/{event['eventId']}/cancel"))
+    # As if the tasks that give every order back had not run yet.
+    office.update(f"events/{event['eventId']}", status="cancelled")
     assert minor(office.statement(event)["commission"], "amount", "tax") == [0, 0]
     with monkeypatch.context() as later:
         travel(later)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.money import Money
 from common.operations.audit import IN_FLIGHT, Books, check
 from common.orders.schemas import OrderStatus, PromoUse
 from common.orders.shards import Shard
-from common.payments import ledger
+from common.payments import ledger, refund_rules
 from common.payments.gateways import GatewayName, RefundStatus
+from common.payments.refund_rules import new_refund
 from common.payments.schemas import PaymentStatus, Posting
-from common.payments.store import new_refund
 from common.tickets.rules import new_tickets
 from common.tickets.schemas import TicketStatus, UnitRef
 from tests.support.records import NOW, an_order, captured_payment
@@ -83,10 +82,6 @@ def with_ticket(**fields: Any) -> Corruption:
     return lambda books: replace(books, tickets=(books.tickets[0].model_copy(update=fields), *books.tickets[1:]))
 
 
-def with_payment(**fields: Any) -> Corruption:
-    return lambda books: replace(books, payments=(PAYMENT.model_copy(update=fields),))
-
-
 def refund(age: timedelta = timedelta(0), **fields: Any) -> Refund:
     paid_by = (GatewayName.STRIPE, "ch_1")
     made = new_refund("ref_1", SOLD, SOLD.amounts.total, "why", (), "host", NOW - age, paid_by)
@@ -94,11 +89,17 @@ def refund(age: timedelta = timedelta(0), **fields: Any) -> Refund:
 
 
 def with_refund(age: timedelta = timedelta(0), **fields: Any) -> Corruption:
-    made = refund(age, **fields)
-    entries = [ledger.stray_capture(made, NOW) if made.stray else ledger.refund_owed(SOLD, made, NOW)]
-    if made.status is RefundStatus.SUCCEEDED:
-        entries.append(ledger.refund_paid(made, NOW))
-    return lambda books: replace(books, refunds=(made,), ledger=(*books.ledger, *entries))
+    """A refund of everything, in order and ledger too."""
+
+    def add(books: Books) -> Books:
+        made = refund(age, **fields)
+        entries = (*books.ledger, ledger.refund_owed(SOLD, made, NOW))
+        if made.status is RefundStatus.SUCCEEDED:
+            entries = (*entries, ledger.refund_paid(made, NOW))
+        given_back = SOLD.model_copy(update={"refunded_minor": made.amount.amount_minor})
+        return replace(books, refunds=(made,), orders=(given_back, HELD), ledger=entries)
+
+    return add
 
 
 def with_sale(changes: dict[str, int], **fields: Any) -> Corruption:
@@ -156,7 +157,7 @@ def test_over_several_shards_each_number_belongs_to_its_own() -> None:
         pytest.param(
             with_sale({f"organizer:{SOLD.org_id}": 1}),
             ("ledger balances", "sold_stripe_sale"),
-            id="an entry that is off by one",
+            id="a paisa too much for the organizer",
         ),
         pytest.param(
             with_sale({}, totals=SOUND.ledger[0].totals.model_copy(update={"gateway": 0})),
@@ -168,37 +169,79 @@ def test_over_several_shards_each_number_belongs_to_its_own() -> None:
             ("the tax of an order is booked", "sold"),
             id="tax that the organizer got",
         ),
+        pytest.param(with_refund(IN_FLIGHT + timedelta(seconds=1)), ("refunds finish", "ref_1"), id="a stuck refund"),
         pytest.param(
-            lambda books: replace(books, ledger=()),
-            ("a captured payment is booked", "sold_stripe"),
-            id="a capture without its entry",
+            with_refund(status=RefundStatus.FAILED, failure="no"), ("refunds finish", "ref_1"), id="a failed refund"
         ),
         pytest.param(
-            with_sold_order(payment_id="other"),
-            ("a captured payment buys its order", "sold_stripe"),
-            id="a capture that bought nothing",
+            with_refund(timedelta(days=1), due_at=NOW - IN_FLIGHT - timedelta(seconds=1)),
+            ("refunds finish", "ref_1"),
+            id="an attempt that never began",
         ),
         pytest.param(
-            with_payment(order_id="gone"), ("a captured payment buys its order", "sold_stripe"), id="of no order"
-        ),
-        pytest.param(
-            with_payment(status=PaymentStatus.DISPUTED, order_id="gone"),
-            ("a captured payment buys its order", "sold_stripe"),
-            id="disputed, of no order",
-        ),
-        pytest.param(with_sold_order(refunded_minor=1), ("refunds are of their order", "sold"), id="no such refund"),
-        pytest.param(
-            with_refund(amount=Money(amount_minor=1, currency="INR")),
-            ("refunds are of their order", "sold"),
-            id="a refund its order forgot",
-        ),
-        pytest.param(
-            with_refund(IN_FLIGHT + timedelta(seconds=1), stray=True), ("refunds finish", "ref_1"), id="a stuck refund"
+            with_held_order(hold_expires_at=NOW - IN_FLIGHT - timedelta(seconds=1)),
+            ("holds end", "held"),
+            id="a stuck hold",
         ),
     ],
 )
 def test_what_is_broken_is_found(corrupt: Corruption, expected: tuple[str, str]) -> None:
     assert violated(corrupt(SOUND)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "expected"),
+    [
+        pytest.param(
+            with_sale({f"gateway:{GatewayName.STRIPE}": 1}),
+            {("ledger balances", "sold_stripe_sale"), ("the ledger says what gateways hold", "sold")},
+            id="an entry that is off by one",
+        ),
+        pytest.param(
+            lambda books: replace(books, ledger=()),
+            {("a captured payment is booked", "sold_stripe"), ("the ledger says what gateways hold", "sold")},
+            id="a capture without its entry",
+        ),
+        pytest.param(
+            with_sold_order(payment_id="other"),
+            {("a capture buys its order or goes back", "ch_1"), ("an order with tickets is paid", "sold")},
+            id="a capture that bought nothing",
+        ),
+        pytest.param(with_sold_order(refunded_minor=1), {("refunds are of their order", "sold")}, id="no such refund"),
+        pytest.param(
+            lambda books: replace(with_refund()(books), orders=books.orders),
+            {
+                ("refunds are of their order", "sold"),
+                ("the fee of an order is booked", "sold"),
+                ("the tax of an order is booked", "sold"),
+            },
+            id="a refund its order forgot",
+        ),
+        pytest.param(
+            lambda books: replace(with_refund()(books), ledger=books.ledger),
+            {
+                ("the ledger says what we owe", "sold"),
+                ("the fee of an order is booked", "sold"),
+                ("the tax of an order is booked", "sold"),
+            },
+            id="a refund that is not in the ledger",
+        ),
+        pytest.param(
+            lambda books: replace(
+                with_refund()(books), refunds=(refund(), refund(refund_id="ref_2", status=RefundStatus.SUCCEEDED))
+            ),
+            {
+                ("refunds are of their order", "sold"),
+                ("no more goes back than was captured", "ch_1"),
+                ("the ledger says what gateways hold", "sold"),
+            },
+            id="given back twice",
+        ),
+    ],
+)
+def test_money_that_is_wrong_is_found(corrupt: Corruption, expected: set[tuple[str, str]]) -> None:
+    payments = tuple(each.model_copy(update={"heard_at": NOW - IN_FLIGHT * 2}) for each in SOUND.payments)
+    assert set(violated(corrupt(replace(SOUND, payments=payments)))) == expected
 
 
 def test_a_unit_that_is_sold_while_its_order_is_only_held() -> None:
@@ -256,11 +299,30 @@ def test_a_used_ticket_still_belongs_to_its_unit() -> None:
 
 
 def test_refunds_in_flight_and_finished_ones_are_as_they_should_be() -> None:
-    whole = with_sold_order(refunded_minor=SOLD.amounts.total.amount_minor)
-    assert violated(with_refund(IN_FLIGHT)(whole(SOUND))) == []
-    assert violated(with_refund(timedelta(days=1), status=RefundStatus.SUCCEEDED)(whole(SOUND))) == []
-    # What bought nothing goes back without the order having cost less.
-    assert violated(with_refund(timedelta(days=1), status=RefundStatus.SUCCEEDED, stray=True)(SOUND)) == []
+    assert violated(with_refund(IN_FLIGHT)(SOUND)) == []
+    assert violated(with_refund(timedelta(days=1), due_at=NOW + timedelta(hours=1))(SOUND)) == []
+    assert violated(with_refund(timedelta(days=1), status=RefundStatus.SUCCEEDED)(SOUND)) == []
+
+
+def test_a_capture_that_bought_nothing_goes_back_without_the_order_having_cost_less() -> None:
+    payment = captured_payment(HELD, "ch_2")
+    for status in (RefundStatus.PENDING, RefundStatus.SUCCEEDED):
+        made = refund_rules.stray_refund(HELD, GatewayName.STRIPE, "ch_2", HELD.amounts.total, "paid_twice", NOW)
+        made = made.model_copy(update={"status": status})
+        paid = [ledger.refund_paid(made, NOW)] if status is RefundStatus.SUCCEEDED else []
+        entries = (*SOUND.ledger, ledger.stray_capture(made, NOW), *paid)
+        assert violated(replace(SOUND, payments=(PAYMENT, payment), refunds=(made,), ledger=entries)) == []
+
+
+def test_a_capture_that_was_just_heard_of_is_in_flight() -> None:
+    heard = captured_payment(HELD, "ch_2").model_copy(update={"provider_payment_id": None})
+    assert violated(replace(SOUND, payments=(PAYMENT, heard))) == []
+    stuck = heard.model_copy(update={"heard_at": NOW - IN_FLIGHT * 2})
+    assert violated(replace(SOUND, payments=(PAYMENT, stuck))) == [("a capture buys its order or goes back", "ch_2")]
+
+
+def test_a_gateway_s_fee_is_no_loss() -> None:
+    assert violated(replace(SOUND, ledger=(*SOUND.ledger, ledger.gateway_fee(PAYMENT, 7, NOW)))) == []
 
 
 def test_what_the_gateway_keeps_is_no_difference() -> None:
@@ -290,6 +352,7 @@ def test_a_withdrawn_number_is_no_capacity_and_belongs_to_nobody() -> None:
 
 
 PROMO = "promo_1"
+FREE = an_order(unit_price_minor=0).amounts
 USE = (PROMO, 0)
 PROMO_SHARD = Shard("events/evt_1/tiers/promo_1/shards/00", PROMO, first=0, size=2, next=1, returned=(), open=True)
 WITH_CODE = replace(
@@ -303,7 +366,8 @@ WITH_CODE = replace(
 
 def with_promo(status: OrderStatus, number: int | None) -> Books:
     use = PromoUse(code="NIGHT", promo_id=PROMO, number=number)
-    gone = SOLD.model_copy(update={"order_id": "gone", "status": status, "units": (), "payment_id": None, "promo": use})
+    given_back = {"status": status, "units": (), "payment_id": None, "promo": use, "amounts": FREE}
+    gone = SOLD.model_copy(update={"order_id": "gone"} | given_back)
     return replace(WITH_CODE, orders=(*WITH_CODE.orders, gone))
 
 
@@ -330,5 +394,6 @@ def test_more_uses_than_there_may_be() -> None:
 
 def test_payments_that_were_never_captured_prove_nothing() -> None:
     for status in (PaymentStatus.CREATED, PaymentStatus.AUTHORIZED, PaymentStatus.FAILED):
-        waiting = PAYMENT.model_copy(update={"payment_id": "held_stripe", "order_id": "held", "status": status})
+        about = {"payment_id": "held_stripe", "order_id": "held", "provider_payment_id": None}
+        waiting = PAYMENT.model_copy(update=about | {"status": status, "attempts": {}})
         assert violated(replace(SOUND, payments=(PAYMENT, waiting))) == []

@@ -422,7 +422,7 @@ def test_a_dispute_tells_its_own_amount(shop: Shop) -> None:
 
 @pytest.mark.parametrize("name", [GatewayName.STRIPE])
 def test_a_pending_stripe_refund_is_not_yet_a_refund(shop: Shop) -> None:
-    refund = {"id": "re_1", "amount": 1, "currency": "inr", "charge": "ch_1"}
+    refund = {"id": "re_1", "object": "refund", "amount": 1, "currency": "inr", "charge": "ch_1"}
 
     def parsed(event_type: str, status: str) -> PaymentEvent | None:
         thing = refund | {"payment_intent": "pi_1", "status": status}

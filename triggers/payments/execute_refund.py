@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.payments import refunds, store
+from common.payments.refund_execution import execute
 from common.payments.schemas import RefundRef
 from common.trigger import Job, Task, trigger
 
@@ -15,8 +15,7 @@ from common.trigger import Job, Task, trigger
 async def execute_refund(job: Job[RefundRef]) -> None:
     """Have the provider pay the money back.
 
-    Retried until the provider confirms it; a refusal is kept on the refund and raised as an alert.
+    Retried while the provider cannot be reached or has not finished. What it refuses or fails is tried again later by
+    a task of its own, a few times; then the refund is `failed` and an alert is raised.
     """
-    refund = await store.find_refund(job.payload.refund_id)
-    if refund is not None:
-        await refunds.execute(refund)
+    await execute(job.payload.refund_id, job.payload.attempt)
