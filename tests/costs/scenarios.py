@@ -168,6 +168,42 @@ def refund_order(shop: Shop) -> Callable[[], Act]:
     return prepare
 
 
+@scenario
+def confirm_order(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        order = shop.order(event)
+        shop.paid(order)
+        return lambda: shop.buyer.post(f"/v1/orders/{order['orderId']}/confirm", {"gateway": "stripe"})
+
+    return prepare
+
+
+@scenario
+def list_refunds(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/orders/{shop.refund(shop.event())['orderId']}/refunds"
+    return lambda: lambda: shop.buyer.get(path)
+
+
+@scenario
+def retry_refund(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        refund = shop.refund(event, status="failed")
+        return lambda: shop.host.post(f"/v1/refunds/{refund['refundId']}/retry")
+
+    return prepare
+
+
+@scenario
+def get_refund_run(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}"
+    accepted(shop.host.post(f"{path}/cancel"))
+    return lambda: lambda: shop.host.get(f"{path}/refund-run")
+
+
 def _webhook(provider: str) -> Scenario:
     def set_up(shop: Shop) -> Callable[[], Act]:
         event = shop.event()
@@ -283,12 +319,22 @@ def settle_payment(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def refund_event(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        event = shop.event()
+        shop.ticketed(event)
+        accepted(shop.host.post(f"/v1/events/{event['eventId']}/cancel"))
+        return lambda: shop.trigger("refund_event", {"eventId": event["eventId"], "page": 0})
+
+    return prepare
+
+
+@scenario
 def execute_refund(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
 
     def prepare() -> Act:
-        path = f"/v1/orders/{shop.ticketed(event)['orderId']}/refunds"
-        refund = accepted(shop.host.post(path, {"reason": "The headliner is ill"}))
+        refund = shop.refund(event)
         return lambda: shop.trigger("execute_refund", {"refundId": refund["refundId"]})
 
     return prepare
