@@ -14,7 +14,7 @@ from common.money import Money
 from common.orders.schemas import Order, OrderStatus
 from common.payments import ledger, payment_facts, refund_rules
 from common.payments.gateways import PaymentEventKind, RefundStatus
-from common.payments.schemas import Payment, Refund, refund_id_of
+from common.payments.schemas import Payment, PaymentStatus, Refund, refund_id_of
 from common.tickets import rules as tickets
 
 if TYPE_CHECKING:
@@ -103,8 +103,13 @@ def settle(books: Books, now: datetime, nothing_left: str | None = None) -> Sett
                 if outflow.kind not in UNDECIDED and work.first is None:
                     work.follow(payment_id, attempt.captured, outflow_id, outflow)
                     work.relieve(payment_id, attempt.captured)
-    gone = payment_facts.gone_minor(work.payment.attempts)
-    payment = work.payment.model_copy(update={"status": payment_facts.status_of(work.payment), "refunded_minor": gone})
+    known = {
+        "status": payment_facts.status_of(work.payment),
+        "refunded_minor": payment_facts.gone_minor(work.payment.attempts),
+    }
+    payment = work.payment.model_copy(update=known)
+    if payment.status is PaymentStatus.DISPUTED is not books.payment.status:
+        work.alerts.append("payment disputed")
     after = Books(work.order, payment, work.refunds)
     return Settled(after, tuple(work.entries), tuple(work.alerts), work.first)
 
@@ -225,7 +230,10 @@ class _Settlement:
             self.alerts.append("more went back than was captured")
         if not amount:
             return None
-        reason = "chargeback" if outflow.kind is PaymentEventKind.DISPUTE_LOST else "refunded_at_provider"
+        reason = "refunded_at_provider"
+        if outflow.kind is PaymentEventKind.DISPUTE_LOST:
+            reason = "chargeback"
+            self.alerts.append("dispute lost")
         return self._add(payment_id, outflow_id, reason, amount, min(amount, room))
 
     def relieve(self, payment_id: str, captured: Money) -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.costs.shop import Shop
-
 Act = Callable[[], "httpx.Response"]
 # Sets a scenario up once, and gives a function that prepares one more call of it.
 Scenario = Callable[["Shop"], Callable[[], Act]]
@@ -211,6 +210,42 @@ def refund_order(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def confirm_order(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        order = shop.order(event)
+        shop.paid(order)
+        return lambda: shop.buyer.post(f"/v1/orders/{order['orderId']}/confirm", {"gateway": "stripe"})
+
+    return prepare
+
+
+@scenario
+def list_refunds(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/orders/{shop.refund(shop.event())['orderId']}/refunds"
+    return lambda: lambda: shop.buyer.get(path)
+
+
+@scenario
+def retry_refund(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        refund = shop.refund(event, status="failed")
+        return lambda: shop.host.post(f"/v1/refunds/{refund['refundId']}/retry")
+
+    return prepare
+
+
+@scenario
+def get_refund_run(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}"
+    accepted(shop.host.post(f"{path}/cancel"))
+    return lambda: lambda: shop.host.get(f"{path}/refund-run")
+
+
+@scenario
 def get_statement(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
     shop.ticketed(event)
@@ -385,12 +420,22 @@ def settle_payment(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def refund_event(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        event = shop.event()
+        shop.ticketed(event)
+        accepted(shop.host.post(f"/v1/events/{event['eventId']}/cancel"))
+        return lambda: shop.trigger("refund_event", {"eventId": event["eventId"], "page": 0})
+
+    return prepare
+
+
+@scenario
 def execute_refund(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
 
     def prepare() -> Act:
-        path = f"/v1/orders/{shop.ticketed(event)['orderId']}/refunds"
-        refund = accepted(shop.host.post(path, {"reason": "The headliner is ill"}))
+        refund = shop.refund(event)
         return lambda: shop.trigger("execute_refund", {"refundId": refund["refundId"]})
 
     return prepare

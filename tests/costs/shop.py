@@ -213,6 +213,14 @@ class Shop:
         accepted(self.trigger("settle_payment", {"webhookId": webhook.id}))
         return accepted(self.buyer.get(f"/v1/orders/{order['orderId']}"))
 
+    def refund(self, event: Json, **fields: Any) -> Json:
+        """A refund of a ticketed order that waits for its task; `fields` are what happened to it since."""
+        path = f"/v1/orders/{self.ticketed(event)['orderId']}/refunds"
+        refund = accepted(self.host.post(path, {"reason": "The headliner is ill"}))
+        if fields:
+            self.gateway.run(clients.firestore().document(f"refunds/{refund['refundId']}").update(fields))
+        return refund
+
     def ticket(self, event: Json) -> Json:
         """A valid ticket of the buyer's, with its code."""
         [ticket_id] = self.ticketed(event)["ticketIds"]
