@@ -30,6 +30,12 @@ class OrganizationRequest(Wire):
     currency: Currency
 
 
+class OrganizationPatch(Wire):
+    """PATCH /v1/organizations/{orgId}: the account at Paystack that its ticket sales are paid to; null: none, to us."""
+
+    paystack_subaccount: Annotated[str, StringConstraints(pattern=r"^ACCT_[A-Za-z0-9]{1,40}$")] | None
+
+
 class MemberRequest(Wire):
     """PUT /v1/organizations/{orgId}/members/{userId}."""
 
@@ -46,6 +52,7 @@ class Organization(Record):
     owner_ids: tuple[str, ...]
     created_at: UtcDatetime
     updated_at: UtcDatetime
+    paystack_subaccount: str | None = None
 
 
 class Member(Record):
@@ -67,6 +74,7 @@ class OrganizationReply(Wire):
     currency: str
     role: Role
     created_at: UtcDatetime
+    paystack_subaccount: str | None = None
 
 
 class MemberReply(Wire):

@@ -9,8 +9,9 @@ from common import clock
 from common.orders import rules
 from common.orders import store as orders
 from common.orders.schemas import Order, OrderStatus
+from common.organizations import store as organizations
 from common.payments import settlement, store
-from common.payments.gateways import CheckoutRequest, GatewayName, gateway
+from common.payments.gateways import CheckoutRequest, GatewayName, Split, gateway
 from common.payments.schemas import CheckoutReply
 
 if TYPE_CHECKING:
@@ -38,10 +39,20 @@ async def begin(order_id: str, buyer_id: str, name: GatewayName) -> CheckoutRepl
             description=f"{order.event_title} · {order.order_number}",
             buyer_email=order.buyer_email,
             idempotency_key=f"checkout:{order.order_id}",
+            buyer_id=buyer_id,
+            split=await _split(order, name),
         )
     )
     await store.save_checkout(order, name, checkout)
     return _reply(order, name, checkout.reference, checkout.client)
+
+
+async def _split(order: Order, name: GatewayName) -> Split | None:
+    """The organizer's own account at Paystack, if it named one: it is paid the ticket prices, we keep fee and tax."""
+    organization = await organizations.find(order.org_id) if name is GatewayName.PAYSTACK else None
+    if organization is None or organization.paystack_subaccount is None:
+        return None
+    return Split(organization.paystack_subaccount, order.amounts.fee.amount_minor + order.amounts.tax.amount_minor)
 
 
 def _reply(order: Order, name: GatewayName, reference: str | None, client: Mapping[str, str]) -> CheckoutReply:
@@ -53,5 +64,6 @@ def _reply(order: Order, name: GatewayName, reference: str | None, client: Mappi
         client_secret=client.get("clientSecret"),
         publishable_key=client.get("publishableKey"),
         key_id=client.get("keyId"),
+        authorization_url=client.get("authorizationUrl"),
         amount=order.amounts.total,
     )

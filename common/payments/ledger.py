@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.ids import derived_id
 from common.payments.schemas import LedgerEntry, Posting
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from common.orders.schemas import Order
+    from common.payments.gateways import PaymentEvent
     from common.payments.schemas import Payment, Refund
 
 
@@ -103,4 +105,17 @@ def refund_paid(refund: Refund, now: datetime) -> LedgerEntry:
         refund.amount.currency,
         now,
         {f"buyer:{refund.buyer_id}": amount, f"gateway:{refund.gateway}": -amount},
+    )
+
+
+def split(order: Order, event: PaymentEvent, now: datetime) -> LedgerEntry:
+    """What the provider pays the organizer directly: we owe it no more, and the provider owes it to us no more."""
+    account = f"organizer:{order.org_id}"
+    return _entry(
+        derived_id("split", event.gateway, event.payment_id),
+        order.order_id,
+        order.event_id,
+        event.amount.currency,
+        now,
+        {account: event.split_minor, f"gateway:{event.gateway}": -event.split_minor},
     )

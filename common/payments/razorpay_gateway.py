@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from common.money import Money
@@ -22,13 +23,14 @@ from common.payments.gateways import (
     ParsedEvent,
     PaymentEvent,
     PaymentEventKind,
+    ProviderPayment,
     RefundResult,
     RefundStatus,
     header,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     import requests
 
@@ -43,6 +45,7 @@ REFUND_STATUSES = {
     "pending": RefundStatus.PENDING,
     "failed": RefundStatus.FAILED,
 }
+REFUND_KINDS = {"processed": PaymentEventKind.REFUNDED, "failed": PaymentEventKind.REFUND_FAILED}
 # order.paid tells the same as payment.captured, and refund.created not yet that the money has left.
 PAYMENT_KINDS = {
     "payment.authorized": PaymentEventKind.AUTHORIZED,
@@ -138,6 +141,48 @@ class RazorpayGateway:
                 return None
             skip += PAGE
 
+    async def payments_between(self, since: datetime, until: datetime) -> AsyncIterator[ProviderPayment]:
+        """Its payments page by page; those of earlier days that were refunded since come last."""
+        begin, end = int(since.timestamp()), int(until.timestamp())
+        refunds: dict[str, dict[str, Any]] = {}
+        async for refund in self._pages(self._client.refund.all, {"from": begin}):
+            refunds.setdefault(refund["payment_id"], {})[refund["id"]] = refund
+        seen = set()
+        async for payment in self._pages(self._client.payment.all, {"from": begin, "to": end}):
+            seen.add(payment["id"])
+            if payment["captured"]:
+                yield _provider_payment(payment, refunds.get(payment["id"], {}).values())
+        for payment_id in refunds.keys() - seen:
+            found = await self.find_payment(payment_id)
+            if found is not None:
+                yield found
+
+    async def find_payment(self, payment_id: str) -> ProviderPayment | None:
+        """The payment of this id, when it was captured."""
+        try:
+            payment = await _call(lambda: self._client.payment.fetch(payment_id, timeout=CALL_TIMEOUT_S))
+        except GatewayRefused as unknown:
+            if UNKNOWN_ID in (unknown.detail or ""):
+                return None
+            raise
+        if not payment["captured"]:
+            return None
+        listed = self._pages(partial(self._client.payment.fetch_multiple_refund, payment_id), {})
+        refunds = {each["id"]: each async for each in listed}
+        return _provider_payment(payment, refunds.values())
+
+    async def _pages(self, read: Callable[..., Any], asked: Mapping[str, Any]) -> AsyncIterator[Any]:
+        skip = 0
+        while True:
+            # What is new comes first: a page may repeat items of the one before, and leaves none out.
+            paged = {**asked, "count": PAGE, "skip": skip}
+            items = (await _call(partial(read, paged, timeout=CALL_TIMEOUT_S)))["items"]
+            for item in items:
+                yield item
+            if len(items) < PAGE:
+                return
+            skip += PAGE
+
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Razorpay's own check. It signs no time, so an old event is told from a new one by its id alone."""
         from razorpay.errors import SignatureVerificationError
@@ -200,6 +245,46 @@ def _payment_event(event_id: str, event_type: str, payload: dict[str, Any], at: 
     payment_id = str(payment["id"])
     return PaymentEvent(
         GatewayName.RAZORPAY, event_id, kind, payment["order_id"], payment_id, order_id, money, refund_id, at
+    )
+
+
+def _provider_payment(payment: Mapping[str, Any], refunds: Iterable[Mapping[str, Any]]) -> ProviderPayment:
+    reference, payment_id, currency = payment["order_id"], str(payment["id"]), payment["currency"]
+    amount = Money(amount_minor=payment["amount"], currency=currency)
+    at, order_id = datetime.fromtimestamp(payment["created_at"], UTC), _notes(payment).get("orderId")
+    # Of a payment in another currency the fee is in the account's own.
+    fee = payment["fee"] if payment.get("base_currency", currency) == currency else None
+    facts: tuple[PaymentEvent, ...] = ()
+    # A payment without an order was not made by a checkout of ours.
+    if isinstance(reference, str):
+        kind, event_id = PaymentEventKind.CAPTURED, f"captured:{payment_id}"
+        capture = PaymentEvent(
+            GatewayName.RAZORPAY, event_id, kind, reference, payment_id, order_id, amount, None, at, fee_minor=fee
+        )
+        facts = (capture, *(_refund_fact(capture, each) for each in refunds if each["status"] in REFUND_KINDS))
+    return ProviderPayment(
+        gateway=GatewayName.RAZORPAY,
+        reference=reference or payment_id,
+        payment_id=payment_id,
+        order_id=order_id,
+        amount=amount,
+        fee_minor=fee,
+        captured_at=at,
+        facts=facts,
+    )
+
+
+def _refund_fact(capture: PaymentEvent, refund: Mapping[str, Any]) -> PaymentEvent:
+    kind = REFUND_KINDS[refund["status"]]
+    return replace(
+        capture,
+        event_id=f"{kind}:{refund['id']}",
+        kind=kind,
+        amount=Money(amount_minor=refund["amount"], currency=refund["currency"]),
+        refund_id=refund["id"],
+        refund_key=_notes(refund).get("refundKey"),
+        fee_minor=None,
+        occurred_at=datetime.fromtimestamp(refund["created_at"], UTC),
     )
 
 

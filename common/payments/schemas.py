@@ -38,13 +38,15 @@ class CheckoutReply(Wire):
     client_secret: str | None = None
     publishable_key: str | None = None
     key_id: str | None = None
+    authorization_url: str | None = None
     amount: Money
 
 
 class Payment(Record):
     """payments/{orderId}_{gateway}: what one gateway was asked to collect for one order, and how that went.
 
-    `reference` is the Stripe PaymentIntent or Razorpay order, `provider_payment_id` what a refund refers to.
+    `reference` is the Stripe PaymentIntent, Razorpay order or Paystack transaction, `provider_payment_id` what a
+    refund refers to.
     """
 
     payment_id: str

@@ -34,8 +34,13 @@ HEARD: Final = {
 
 async def settle(webhook: Webhook) -> WebhookStatus:
     """Act on a stored webhook; how it ended."""
-    event = gateway(webhook.gateway).parse(webhook.headers, webhook.body.encode()).event
-    return await act_on(event) if event is not None else WebhookStatus.IGNORED
+    provider = gateway(webhook.gateway)
+    parsed = provider.parse(webhook.headers, webhook.body.encode())
+    if parsed.ask_about is not None:
+        found = await provider.find_payment(parsed.ask_about)
+        ends = [await act_on(fact) for fact in (found.facts if found else ())]
+        return ends[0] if ends else WebhookStatus.IGNORED
+    return await act_on(parsed.event) if parsed.event is not None else WebhookStatus.IGNORED
 
 
 async def act_on(event: PaymentEvent) -> WebhookStatus:
@@ -100,6 +105,7 @@ async def _capture(
         transaction.set(_document(store.payment_path(order_id, event.gateway)), captured.document())
         entry = ledger.sale(order, captured, now)
         transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
+        _book_split(transaction, order, event, now)
         issue(transaction, order, captured.payment_id, now)
     elif verdict.meaning is Meaning.RETURN:
         await _return(transaction, order, event, verdict.reason, now)
@@ -119,8 +125,15 @@ async def _return(transaction: AsyncTransaction, order: Order, event: PaymentEve
     transaction.create(_document(path), refund.document())
     entry = ledger.stray_capture(refund, now)
     transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
+    _book_split(transaction, order, event, now)
     path, fields = store.refund_outbox("payment.returned", order, refund, now)
     transaction.create(_document(path), fields)
+
+
+def _book_split(transaction: AsyncTransaction, order: Order, event: PaymentEvent, now: datetime) -> None:
+    if event.split_minor:
+        entry = ledger.split(order, event, now)
+        transaction.set(_document(store.ledger_path(entry.entry_id)), entry.document())
 
 
 def issue(transaction: AsyncTransaction, order: Order, payment_id: str | None, now: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,26 +22,33 @@ from common.payments.gateways import (
     ParsedEvent,
     PaymentEvent,
     PaymentEventKind,
+    ProviderPayment,
     RefundResult,
     RefundStatus,
     header,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
-    from stripe import StripeClient
-    from stripe.params import PaymentIntentCreateParams, RefundCreateParams
+    from stripe import PaymentIntent, Refund, StripeClient
+    from stripe.params import PaymentIntentCreateParams, PaymentIntentListParams, RefundCreateParams, RefundListParams
 
     from common.config import Config
 
 SIGNATURE_TOLERANCE_S = 300
+PAGE = 100
+FEE = "latest_charge.balance_transaction"
 REFUND_STATUSES = {
     "succeeded": RefundStatus.SUCCEEDED,
     "pending": RefundStatus.PENDING,
     "requires_action": RefundStatus.PENDING,
     "failed": RefundStatus.FAILED,
     "canceled": RefundStatus.FAILED,
+}
+REFUND_KINDS = {
+    RefundStatus.SUCCEEDED: PaymentEventKind.REFUNDED,
+    RefundStatus.FAILED: PaymentEventKind.REFUND_FAILED,
 }
 INTENT_KINDS = {
     "payment_intent.amount_capturable_updated": (PaymentEventKind.AUTHORIZED, "amount_capturable"),
@@ -136,6 +144,50 @@ class StripeGateway:
                 return _refund_result(refund.id, refund.status)
         return None
 
+    async def payments_between(self, since: datetime, until: datetime) -> AsyncIterator[ProviderPayment]:
+        """Its payment intents page by page; those of earlier days that were refunded since come last."""
+        refunds: dict[str, dict[str, Refund]] = {}
+        async for refund in self._refunds({"created": {"gte": int(since.timestamp())}}):
+            if isinstance(refund.payment_intent, str):
+                refunds.setdefault(refund.payment_intent, {})[refund.id] = refund
+        span: PaymentIntentListParams = {
+            "created": {"gte": int(since.timestamp()), "lt": _ceiling(until)},
+            "limit": PAGE,
+            "expand": [f"data.{FEE}"],
+        }
+        seen = set()
+        with _provider_errors():
+            intents = await self._client.v1.payment_intents.list_async(span)
+            async for intent in intents.auto_paging_iter():
+                seen.add(intent.id)
+                if intent.status == "succeeded":
+                    yield _provider_payment(intent, refunds.get(intent.id, {}).values())
+        for payment_id in refunds.keys() - seen:
+            found = await self.find_payment(payment_id)
+            if found is not None:
+                yield found
+
+    async def find_payment(self, payment_id: str) -> ProviderPayment | None:
+        """The payment intent of this id, when it was captured."""
+        from stripe import InvalidRequestError
+
+        with _provider_errors():
+            try:
+                intent = await self._client.v1.payment_intents.retrieve_async(payment_id, {"expand": [FEE]})
+            except InvalidRequestError as unknown:
+                if unknown.code == "resource_missing":
+                    return None
+                raise
+        if intent.status != "succeeded":
+            return None
+        return _provider_payment(intent, [each async for each in self._refunds({"payment_intent": payment_id})])
+
+    async def _refunds(self, asked: RefundListParams) -> AsyncIterator[Refund]:
+        with _provider_errors():
+            page = await self._client.v1.refunds.list_async({**asked, "limit": PAGE})
+            async for refund in page.auto_paging_iter():
+                yield refund
+
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Stripe's own check of signature and age."""
         from stripe import SignatureVerificationError, WebhookSignature
@@ -200,6 +252,58 @@ def _payment_event(event_id: str, event_type: str, thing: dict[str, Any], at: da
     order_id = _order_in(thing.get("metadata"))
     # An intent succeeds once, whichever of its charges did: it is the payment, and what a refund refers to.
     return PaymentEvent(GatewayName.STRIPE, event_id, kind, reference, reference, order_id, money, refund_id, at)
+
+
+def _ceiling(moment: datetime) -> int:
+    """Its times are whole seconds, rounded down."""
+    return int(moment.timestamp()) + 1
+
+
+def _provider_payment(intent: PaymentIntent, refunds: Iterable[Refund]) -> ProviderPayment:
+    charge: Any = intent.latest_charge
+    entry = charge.balance_transaction
+    order_id = _order_in(intent.metadata.to_dict() if intent.metadata else None)
+    amount = Money(amount_minor=intent.amount_received, currency=intent.currency.upper())
+    capture = PaymentEvent(
+        gateway=GatewayName.STRIPE,
+        event_id=f"captured:{intent.id}",
+        kind=PaymentEventKind.CAPTURED,
+        reference=intent.id,
+        payment_id=intent.id,
+        order_id=order_id,
+        amount=amount,
+        refund_id=None,
+        occurred_at=datetime.fromtimestamp(charge.created, UTC),
+        # The fee is in the currency that the account is paid out in, which may be another.
+        fee_minor=entry.fee if entry and entry.currency == intent.currency else None,
+    )
+    return ProviderPayment(
+        gateway=capture.gateway,
+        reference=capture.reference,
+        payment_id=capture.payment_id,
+        order_id=order_id,
+        amount=amount,
+        fee_minor=capture.fee_minor,
+        captured_at=capture.occurred_at,
+        facts=(capture, *(fact for each in refunds if (fact := _refund_fact(capture, each)))),
+    )
+
+
+def _refund_fact(capture: PaymentEvent, refund: Refund) -> PaymentEvent | None:
+    kind = REFUND_KINDS.get(_refund_result(refund.id, refund.status).status)
+    if kind is None:
+        return None
+    metadata = refund.metadata.to_dict() if refund.metadata else {}
+    return replace(
+        capture,
+        event_id=f"{kind}:{refund.id}",
+        kind=kind,
+        amount=Money(amount_minor=refund.amount, currency=refund.currency.upper()),
+        refund_id=refund.id,
+        refund_key=metadata.get("refundKey"),
+        fee_minor=None,
+        occurred_at=datetime.fromtimestamp(refund.created, UTC),
+    )
 
 
 @contextmanager

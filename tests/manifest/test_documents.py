@@ -34,13 +34,13 @@ CONTRACT = """
     GET /v1/events/nearby · GET /v1/events/{eventId} · GET /v1/events/{eventId}/availability
     POST /v1/orders · GET /v1/orders · GET /v1/orders/{orderId} · POST /v1/orders/{orderId}/cancel
     POST /v1/orders/{orderId}/checkout · POST /v1/orders/{orderId}/refunds
-    POST /v1/webhooks/stripe · POST /v1/webhooks/razorpay
+    POST /v1/webhooks/stripe · POST /v1/webhooks/razorpay · POST /v1/webhooks/paystack
     GET /v1/tickets · GET /v1/tickets/{ticketId} · POST /v1/tickets/{ticketId}/transfer
     POST /v1/events/{eventId}/check-ins
 """
 NEARBY = {"latitude", "longitude", "radiusKm", "from", "to", "genre", "maxPriceMinor", "limit", "cursor"}
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
-WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook"}
+WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
 @pytest.fixture(scope="module")
