@@ -112,7 +112,7 @@ class PaymentEvent:
     provider's event does not carry it (ask `order_of`). The `amount` of a refund or dispute is its own. `refund_id` is
     the provider's, `refund_key` ours: None for a refund that somebody made in the provider's dashboard. `fee_minor`
     is what the provider keeps of a capture, in the currency of `amount`; None where the event does not say.
-    `split_minor` is what it pays the organizer directly.
+    `split_minor` is what of a capture it pays the organizer directly.
     """
 
     gateway: GatewayName

@@ -43,7 +43,7 @@ PAGE = 100
 # How often an order's checkout may get lost on the way back, or be begun by several devices at once.
 MOST_REFERENCES = 8
 DUPLICATE, UNKNOWN = "duplicate transaction reference", "not found"
-REFUND_KEY = re.compile(r"^refundKey=([\w-]+)")
+REFUND_KEY = re.compile(r"^refundKey=([\w.-]+)")
 REFUND_STATUSES = {"processed": RefundStatus.SUCCEEDED, "failed": RefundStatus.FAILED}
 REFUND_KINDS = {
     RefundStatus.SUCCEEDED: PaymentEventKind.REFUNDED,
@@ -310,7 +310,7 @@ def _dispute_fact(dispute: Mapping[str, Any]) -> PaymentEvent:
         payment_id=str(transaction["reference"]),
         order_id=_order_in(transaction),
         amount=_money(transaction["amount"] if amount is None else amount, transaction["currency"]),
-        refund_id=None,
+        refund_id=str(dispute["id"]),
         occurred_at=_moment(at),
     )
 

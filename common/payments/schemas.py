@@ -152,3 +152,45 @@ class LedgerEntry(Record):
     currency: str
     postings: tuple[Posting, ...]
     occurred_at: UtcDatetime
+
+
+class Discrepancy(StrEnum):
+    """How a provider's books and ours may differ about one payment."""
+
+    CAPTURE_MISSING_HERE = "capture_missing_here"
+    CAPTURE_MISSING_THERE = "capture_missing_there"
+    REFUND_MISSING_HERE = "refund_missing_here"
+    REFUND_UNFINISHED_HERE = "refund_unfinished_here"
+    REFUND_MISSING_THERE = "refund_missing_there"
+    AMOUNT_DIFFERS = "amount_differs"
+    FEE_NOT_BOOKED = "fee_not_booked"
+    FOREIGN = "foreign"
+
+
+class Finding(Record):
+    """One discrepancy, as a person reads it."""
+
+    discrepancy: Discrepancy
+    payment_id: str
+    order_id: str | None
+    detail: str
+
+
+class Reconciliation(Record):
+    """reconciliations/{date}_{gateway}: what a comparison with one provider found, and what is left after repairs.
+
+    Sums are captured less refunded, by currency, over the payments that are in no motion now; `foreign` are payments
+    of no order of ours, which count for nothing. The lists are cut off, the counts are not.
+    """
+
+    gateway: GatewayName
+    since: UtcDatetime
+    until: UtcDatetime
+    counts: dict[str, int]
+    sum_theirs: dict[str, int]
+    sum_ours: dict[str, int]
+    difference: dict[str, int]
+    repaired: tuple[Finding, ...]
+    unexplained: tuple[Finding, ...]
+    foreign: tuple[Finding, ...]
+    finished_at: UtcDatetime
