@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from common.clients import http
+from common.ids import derived_id
 from common.money import Money
 from common.payments.gateways import (
     CALL_TIMEOUT_S,
@@ -33,6 +34,7 @@ from common.payments.gateways import (
     RefundStatus,
     header,
 )
+from common.payments.refund_claims import claimed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -110,21 +112,22 @@ class PaystackGateway:
     async def refund(
         self, payment_id: str, amount: Money, *, refund_key: str, order_id: str, reason: str
     ) -> RefundResult:
-        """Refund a transaction, unless a refund stands under this key."""
+        """Refund a transaction, unless a refund stands under this key; two calls at once are told apart by a claim."""
         transaction = await self._transaction(payment_id)
         if transaction is None:
             raise GatewayRefused("Paystack knows no such transaction.")
-        for standing in await self._refunds_of(transaction["id"]):
-            if _refund_key(standing) == refund_key:
-                return _refund_result(standing)
-        asked = {
-            "transaction": payment_id,
-            "amount": amount.amount_minor,
-            "currency": amount.currency,
-            "customer_note": reason,
-            "merchant_note": f"refundKey={refund_key} order={order_id}",
-        }
-        return _refund_result(await self._data("POST", "/refund", asked))
+        async with claimed(derived_id("claim", str(transaction["id"]), refund_key)):
+            for standing in await self._refunds_of(transaction["id"]):
+                if _refund_key(standing) == refund_key:
+                    return _refund_result(standing)
+            asked = {
+                "transaction": payment_id,
+                "amount": amount.amount_minor,
+                "currency": amount.currency,
+                "customer_note": reason,
+                "merchant_note": f"refundKey={refund_key} order={order_id}",
+            }
+            return _refund_result(await self._data("POST", "/refund", asked))
 
     async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
         """What happened to the transaction of this reference, its disputes included."""

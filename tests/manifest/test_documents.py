@@ -29,7 +29,7 @@ MANIFEST = discover()
 SPECS = (*MANIFEST.endpoints, *MANIFEST.triggers)
 CONTRACT = """
     POST /v1/session · DELETE /v1/session · GET /v1/me · PATCH /v1/me
-    POST /v1/organizations · PUT /v1/organizations/{orgId}/members/{userId}
+    POST /v1/organizations · PATCH /v1/organizations/{orgId} · PUT /v1/organizations/{orgId}/members/{userId}
     POST /v1/events · PATCH /v1/events/{eventId} · POST /v1/events/{eventId}/publish · POST /v1/events/{eventId}/cancel
     GET /v1/events/nearby · GET /v1/events/{eventId} · GET /v1/events/{eventId}/availability
     POST /v1/orders · GET /v1/orders · GET /v1/orders/{orderId} · POST /v1/orders/{orderId}/cancel

@@ -6,16 +6,18 @@ import asyncio
 import hashlib
 import hmac
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from common import clients
+from common import clients, clock
 from common.config import Config
 from common.money import Money
+from common.payments import paystack_gateway
 from common.payments.gateways import (
     CheckoutRequest,
     GatewayRefused,
@@ -25,6 +27,7 @@ from common.payments.gateways import (
     Split,
 )
 from common.payments.paystack_gateway import MOST_REFERENCES, PaystackGateway
+from common.payments.refund_claims import LEASE
 from emulators import fake_paystack
 from emulators.fake_paystack_account import fee_of
 from tests.emulators.served import control, events, served
@@ -159,20 +162,75 @@ def test_without_a_split_nothing_is_shared(config: Config, order_id: str) -> Non
     assert capture.split_minor == 0
 
 
+def refund_twice_at_once(config: Config, reference: str) -> list[RefundResult | BaseException]:
+    """As when Cloud Tasks delivers one task twice."""
+    money = Money(amount_minor=90_000, currency="NGN")
+
+    async def both(gateway: PaystackGateway) -> list[RefundResult | BaseException]:
+        calls = [
+            gateway.refund(reference, money, refund_key="ref_1", order_id="ord_1", reason="Rained off")
+            for _ in range(2)
+        ]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    # Each has looked for a standing refund before either has made it.
+    delay = {"method": "POST", "path": "/refund", "mode": "delay", "times": 2, "seconds": 0.5}
+    control(config.paystack_api_base, "POST", "faults", key=config.paystack_secret_key, **delay)
+    return run(config, both)
+
+
+@pytest.fixture
+def paid(project: str, config: Config, order_id: str) -> str:
+    """The reference of a paid transaction."""
+    reference = checkout(config, order_id).reference
+    decide(config, reference)
+    return reference
+
+
+def test_a_refund_that_two_calls_make_at_once_is_made_once(config: Config, paid: str) -> None:
+    results = refund_twice_at_once(config, paid)
+    assert sorted(type(each).__name__ for each in results) == ["GatewayUnavailable", "RefundResult"]
+    assert refund(config, paid, 90_000, "ref_1").status is RefundStatus.SUCCEEDED
+    assert len(api(config, "GET", "/refund")["data"]) == 1
+
+
+def test_control_without_the_claim_two_calls_pay_twice(
+    config: Config, paid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paystack_gateway, "claimed", lambda _: nullcontext())
+    assert all(not isinstance(each, BaseException) for each in refund_twice_at_once(config, paid))
+    assert len(api(config, "GET", "/refund")["data"]) == 2
+
+
 def test_control_without_a_look_at_what_stands_a_repeated_refund_pays_twice(
-    config: Config, order_id: str, monkeypatch: pytest.MonkeyPatch
+    config: Config, paid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard of test_refunds_are_made_once_per_key_and_heard_of: Paystack itself knows no idempotency keys."""
-    made = checkout(config, order_id)
-    decide(config, made.reference)
 
     async def none_stands(self: PaystackGateway, transaction_id: int) -> list[Any]:
         return []
 
     monkeypatch.setattr(PaystackGateway, "_refunds_of", none_stands)
-    first, again = (refund(config, made.reference, 90_000, "ref_1") for _ in range(2))
+    first, again = (refund(config, paid, 90_000, "ref_1") for _ in range(2))
     assert first.refund_id != again.refund_id
     assert len(api(config, "GET", "/refund")["data"]) == 2
+
+
+def test_a_call_that_was_given_up_keeps_its_claim_until_it_must_be_over(
+    config: Config, paid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may reach Paystack after we stopped waiting: a second call at once would not see its refund."""
+    monkeypatch.setattr(paystack_gateway, "CALL_TIMEOUT_S", 0.3)
+    hang = {"method": "POST", "path": "/refund", "mode": "timeout"}
+    control(config.paystack_api_base, "POST", "faults", key=config.paystack_secret_key, **hang)
+    with pytest.raises(GatewayUnavailable):
+        refund(config, paid, 90_000, "ref_1")
+    with pytest.raises(GatewayUnavailable, match="another call"):
+        refund(config, paid, 90_000, "ref_1")
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + LEASE + timedelta(seconds=1))
+    assert refund(config, paid, 90_000, "ref_1").status is RefundStatus.SUCCEEDED
+    assert len(api(config, "GET", "/refund")["data"]) == 1
 
 
 def test_a_refund_is_told_once_it_ended(config: Config, order_id: str) -> None:
