@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from common import clients, clock, log
+from common.ids import derived_id
 from common.payments import ledger, settlement, store
 from common.payments.gateways import RefundStatus, gateway
 from common.payments.reconciliation_rules import OurPayment, OurRefund, compare
@@ -68,12 +69,12 @@ async def _mend(repairs: Iterable[Repair]) -> list[Finding]:
     foreign: list[Finding] = []
     for repair in repairs:
         try:
-            if repair.fee_minor is not None:
-                await _book_fee(repair)
             for fact in repair.facts:
                 if await settlement.act_on(fact) is WebhookStatus.UNMATCHED:
                     foreign.append(repair.finding.model_copy(update={"discrepancy": Discrepancy.FOREIGN}))
                     break
+            if repair.fee_minor is not None:
+                await _book_fee(repair)
         except Exception as failure:  # one payment that cannot be mended must not keep the others from it
             log.error("repair failed", failure, paymentId=repair.finding.payment_id)
     return foreign
@@ -118,7 +119,7 @@ async def _our_books(name: GatewayName, payment_ids: Collection[str]) -> dict[st
     booked = await _existing(store.ledger_path(f"{each.payment_id}_fee") for each in captured.values())
     by_payment: dict[str, list[Refund]] = {}
     for refund in refunds:
-        if refund.gateway is name:
+        if refund.gateway is name and not _is_chargeback(refund):
             by_payment.setdefault(refund.provider_payment_id or "", []).append(refund)
     books = {}
     for payment_id in payment_ids:
@@ -130,8 +131,9 @@ async def _our_books(name: GatewayName, payment_ids: Collection[str]) -> dict[st
 
 
 def _our_payment(payment_id: str, payment: Payment | None, refunds: list[Refund], fee_booked: bool) -> OurPayment:
-    # A stray refund is the record of its capture, too.
-    strays = tuple(refund.amount for refund in refunds if refund.stray)
+    # The refund of a capture that bought nothing is the record of that capture, too.
+    stray_id = derived_id("ref", refunds[0].gateway or "", payment_id) if refunds else ""
+    strays = tuple(refund.amount for refund in refunds if refund.refund_id == stray_id)
     moments = [payment.captured_at] if payment and payment.captured_at else [each.created_at for each in refunds]
     return OurPayment(
         payment_id=payment_id,
@@ -151,6 +153,11 @@ def _our_payment(payment_id: str, payment: Payment | None, refunds: list[Refund]
             for refund in refunds
         ),
     )
+
+
+def _is_chargeback(refund: Refund) -> bool:
+    """What a lost dispute took: no provider has it among its refunds, and Razorpay lists it nowhere."""
+    return refund.reason == "chargeback" and refund.requested_by == "provider"
 
 
 async def _of_provider(collection: str, record: type[RecordT], payment_ids: Collection[str]) -> list[RecordT]:

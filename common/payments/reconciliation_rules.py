@@ -50,7 +50,7 @@ class OurPayment:
 
 @dataclass(frozen=True)
 class Repair:
-    """A finding, and what would mend it: facts to act on, or a fee to book. Neither: a person must look."""
+    """A finding, and what would mend it: facts to act on, then a fee to book. Neither: a person must look."""
 
     finding: Finding
     facts: tuple[PaymentEvent, ...] = ()
@@ -59,7 +59,7 @@ class Repair:
     @property
     def is_safe(self) -> bool:
         """Whether there is something to do about it that may be done by a machine."""
-        return bool(self.facts) or self.fee_minor is not None
+        return bool(self.facts)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _payment_differences(theirs: ProviderPayment, ours: OurPayment) -> Iterable[
         yield _repair(Discrepancy.AMOUNT_DIFFERS, ours, detail)
     if theirs.fee_minor and ours.bought_order and not ours.fee_booked:
         finding = _finding(Discrepancy.FEE_NOT_BOOKED, ours, f"{theirs.fee_minor} {theirs.amount.currency}")
-        yield Repair(finding, fee_minor=theirs.fee_minor)
+        yield Repair(finding, theirs.facts[:1], theirs.fee_minor)
 
 
 def _refund_differences(theirs: ProviderPayment, ours: OurPayment) -> Iterable[Repair]:
