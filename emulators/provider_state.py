@@ -61,11 +61,12 @@ class Webhook:
 
 @dataclass(frozen=True)
 class DeliveryRule:
-    """How webhooks are sent: how many copies at once, in which order, or held back for now."""
+    """How webhooks are sent: how many copies at once, in which order, held back for now, or not at all."""
 
     copies: int = 1
     reversed: bool = False
     paused: bool = False
+    lost: bool = False
 
 
 @dataclass

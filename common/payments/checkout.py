@@ -10,8 +10,9 @@ from common.errors import Problem
 from common.orders import rules
 from common.orders import store as orders
 from common.orders.schemas import Order, OrderStatus
+from common.organizations import store as organizations
 from common.payments import settlement, store
-from common.payments.gateways import CheckoutRequest, GatewayName, gateway
+from common.payments.gateways import CheckoutRequest, GatewayName, Split, gateway
 from common.payments.schemas import CheckoutReply
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ async def begin(order_id: str, buyer_id: str, name: GatewayName) -> CheckoutRepl
             description=f"{order.event_title} · {order.order_number}",
             buyer_email=order.buyer_email,
             idempotency_key=f"checkout:{order.order_id}",
+            buyer_id=buyer_id,
+            split=await _split(order, name),
         )
     )
     await store.save_checkout(order, name, checkout)
@@ -73,6 +76,14 @@ def _is_captured(payment: Payment | None) -> bool:
     return payment is not None and any(each.captured is not None for each in payment.attempts.values())
 
 
+async def _split(order: Order, name: GatewayName) -> Split | None:
+    """The organizer's own account at Paystack, if it named one: it is paid the ticket prices, we keep fee and tax."""
+    organization = await organizations.find(order.org_id) if name is GatewayName.PAYSTACK else None
+    if organization is None or organization.paystack_subaccount is None:
+        return None
+    return Split(organization.paystack_subaccount, order.amounts.fee.amount_minor + order.amounts.tax.amount_minor)
+
+
 def _reply(order: Order, name: GatewayName, reference: str | None, client: Mapping[str, str]) -> CheckoutReply:
     return CheckoutReply(
         order_id=order.order_id,
@@ -82,5 +93,6 @@ def _reply(order: Order, name: GatewayName, reference: str | None, client: Mappi
         client_secret=client.get("clientSecret"),
         publishable_key=client.get("publishableKey"),
         key_id=client.get("keyId"),
+        authorization_url=client.get("authorizationUrl"),
         amount=order.amounts.total,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from common.ids import derived_id
 from common.payments.schemas import EntryKind, LedgerEntry, Posting, Totals
 
 if TYPE_CHECKING:
@@ -90,6 +91,20 @@ def gateway_fee(payment: Payment, fee_minor: int, now: datetime) -> LedgerEntry:
         payment.amount.currency,
         now,
         {f"gateway_fees:{payment.gateway}": fee_minor, f"gateway:{payment.gateway}": -fee_minor},
+    )
+
+
+def split(order: Order, payment: Payment, payment_id: str, split_minor: int, now: datetime) -> LedgerEntry:
+    """What the provider pays the organizer directly: we owe it no more, and the provider owes it to us no more."""
+    return _entry(
+        derived_id("split", payment.gateway, payment_id),
+        EntryKind.SPLIT,
+        order.event_id,
+        order.org_id,
+        order.order_id,
+        payment.amount.currency,
+        now,
+        {f"organizer:{order.org_id}": split_minor, f"gateway:{payment.gateway}": -split_minor},
     )
 
 

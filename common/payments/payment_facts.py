@@ -43,8 +43,8 @@ def fact(event: PaymentEvent) -> Facts:
         return {event.payment_id: Attempt(reference=event.reference, outflows={named: outflow})}
     told = Attempt(reference=event.reference, kind=event.kind)
     if event.kind is PaymentEventKind.CAPTURED:
-        taken = {"captured": event.amount, "captured_at": event.occurred_at, "fee_minor": event.fee_minor}
-        told = told.model_copy(update=taken)
+        taken = {"captured": event.amount, "captured_at": event.occurred_at}
+        told = told.model_copy(update=taken | {"fee_minor": event.fee_minor, "split_minor": event.split_minor})
     return {event.payment_id: told}
 
 
@@ -60,6 +60,7 @@ def _join_attempts(one: Attempt, other: Attempt) -> Attempt:
         captured=_known(one.captured, other.captured, _larger),
         captured_at=_known(one.captured_at, other.captured_at, min),
         fee_minor=_known(one.fee_minor, other.fee_minor, max),
+        split_minor=max(one.split_minor, other.split_minor),
         outflows=_union(one.outflows, other.outflows, _join_outflows),
     )
 

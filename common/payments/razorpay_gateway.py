@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from common.money import Money
@@ -22,13 +22,14 @@ from common.payments.gateways import (
     ParsedEvent,
     PaymentEvent,
     PaymentEventKind,
+    ProviderPayment,
     RefundResult,
     RefundStatus,
     header,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
     import requests
 
@@ -126,16 +127,16 @@ class RazorpayGateway:
         self, payment_id: str, amount: Money, *, refund_key: str, order_id: str, reason: str
     ) -> RefundResult:
         """Refund a payment, with the key in the header that Razorpay takes and in the notes, where it stays."""
-        refund = await _call(lambda: self._refund_for(payment_id, amount, refund_key, order_id, reason))
+        standing = await self._refunds_of(payment_id)
+        refund = next((each for each in standing if _notes(each).get("refundKey") == refund_key), None)
+        if refund is None:
+            notes = {"refundKey": refund_key, "orderId": order_id, "reason": reason[:NOTE_LENGTH]}
+            refund = await _call(lambda: self._new_refund(payment_id, amount, notes))
         return RefundResult(refund["id"], REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
 
-    def _refund_for(self, payment_id: str, amount: Money, refund_key: str, order_id: str, reason: str) -> Any:
-        standing = self._standing_refund(payment_id, refund_key)
-        if standing is not None:
-            return standing
-        notes = {"refundKey": refund_key, "orderId": order_id, "reason": reason[:NOTE_LENGTH]}
+    def _new_refund(self, payment_id: str, amount: Money, notes: dict[str, str]) -> Any:
         # The header takes ten or more letters, digits, hyphens and underscores: a digest always fits.
-        key = hashlib.sha256(refund_key.encode()).hexdigest()
+        key = hashlib.sha256(notes["refundKey"].encode()).hexdigest()
         return self._client.payment.refund(
             payment_id,
             {"amount": amount.amount_minor, "speed": "normal", "notes": notes},
@@ -143,34 +144,54 @@ class RazorpayGateway:
             timeout=CALL_TIMEOUT_S,
         )
 
-    def _standing_refund(self, payment_id: str, refund_key: str) -> Any:
-        refunds = self._refunds_of(payment_id)
-        return next((each for each in refunds if _notes(each).get("refundKey") == refund_key), None)
-
-    def _refunds_of(self, payment_id: str) -> Iterator[Any]:
-        skip = 0
-        while True:
-            asked = {"count": PAGE, "skip": skip}
-            page = self._client.payment.fetch_multiple_refund(payment_id, asked, timeout=CALL_TIMEOUT_S)["items"]
-            yield from page
-            if len(page) < PAGE:
-                return
-            skip += PAGE
-
     async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
         """Every payment that was tried for the order, and their refunds. Razorpay lists no disputes by payment."""
-        return await _call(lambda: tuple(self._facts_of(reference)))
+        tried = (await _call(lambda: self._client.order.payments(reference, timeout=CALL_TIMEOUT_S)))["items"]
+        # What was never captured is returned by Razorpay itself.
+        refunds = [await self._refunds_of(payment["id"]) if payment["captured"] else () for payment in tried]
+        return tuple(fact for each in zip(tried, refunds, strict=True) for fact in _facts(*each))
 
-    def _facts_of(self, reference: str) -> Iterator[PaymentEvent]:
-        for payment in self._client.order.payments(reference, timeout=CALL_TIMEOUT_S)["items"]:
-            kind = PAYMENT_STATUSES.get(payment["status"])
-            if kind is not None:
-                yield _fact(kind, f"{kind}:{payment['id']}", payment, payment, _moment(payment))
-            # What was never captured is returned by Razorpay itself.
-            for refund in self._refunds_of(payment["id"]) if payment["captured"] else ():
-                ended = REFUND_KINDS.get(REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
-                if ended is not None:
-                    yield _fact(ended, f"{ended}:{refund['id']}", payment, refund, _moment(refund))
+    async def payments_between(self, since: datetime, until: datetime) -> AsyncIterator[ProviderPayment]:
+        """Its payments page by page; those of earlier days that were refunded since come last."""
+        begin, end = int(since.timestamp()), int(until.timestamp())
+        refunds: dict[str, dict[str, Any]] = {}
+        async for refund in self._pages(self._client.refund.all, {"from": begin}):
+            refunds.setdefault(refund["payment_id"], {})[refund["id"]] = refund
+        seen = set()
+        async for payment in self._pages(self._client.payment.all, {"from": begin, "to": end}):
+            seen.add(payment["id"])
+            if payment["captured"]:
+                yield _provider_payment(payment, refunds.get(payment["id"], {}).values())
+        for payment_id in refunds.keys() - seen:
+            found = await self.find_payment(payment_id)
+            if found is not None:
+                yield found
+
+    async def find_payment(self, payment_id: str) -> ProviderPayment | None:
+        """The payment of this id, when it was captured."""
+        try:
+            payment = await _call(lambda: self._client.payment.fetch(payment_id, timeout=CALL_TIMEOUT_S))
+        except GatewayRefused as unknown:
+            if UNKNOWN_ID in (unknown.detail or ""):
+                return None
+            raise
+        return _provider_payment(payment, await self._refunds_of(payment_id)) if payment["captured"] else None
+
+    async def _refunds_of(self, payment_id: str) -> list[Any]:
+        listed = self._pages(partial(self._client.payment.fetch_multiple_refund, payment_id), {})
+        return list({each["id"]: each async for each in listed}.values())
+
+    async def _pages(self, read: Callable[..., Any], asked: Mapping[str, Any]) -> AsyncIterator[Any]:
+        skip = 0
+        while True:
+            # What is new comes first: a page may repeat items of the one before, and leaves none out.
+            paged = {**asked, "count": PAGE, "skip": skip}
+            items = (await _call(partial(read, paged, timeout=CALL_TIMEOUT_S)))["items"]
+            for item in items:
+                yield item
+            if len(items) < PAGE:
+                return
+            skip += PAGE
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Razorpay's own check. It signs no time, so an old event is told from a new one by its id alone."""
@@ -230,7 +251,7 @@ def _payment_event(event_id: str, event_type: str, payload: dict[str, Any], at: 
 
 
 def _fact(
-    kind: PaymentEventKind, event_id: str, payment: dict[str, Any], about: dict[str, Any], at: datetime
+    kind: PaymentEventKind, event_id: str, payment: Mapping[str, Any], about: Mapping[str, Any], at: datetime
 ) -> PaymentEvent:
     """A fact about a payment, or about a refund or dispute of it, which has an amount of its own."""
     return PaymentEvent(
@@ -245,13 +266,43 @@ def _fact(
         refund_id=str(about["id"]) if about is not payment else None,
         occurred_at=at,
         refund_key=_notes(about).get("refundKey") if about is not payment else None,
-        # With the tax on it, as Razorpay takes it.
-        fee_minor=payment.get("fee") if kind is PaymentEventKind.CAPTURED else None,
+        fee_minor=_fee(payment) if kind is PaymentEventKind.CAPTURED else None,
     )
+
+
+def _facts(payment: Mapping[str, Any], refunds: Iterable[Mapping[str, Any]]) -> Iterator[PaymentEvent]:
+    """What the present state of a payment and of its refunds says, as the events that told of it."""
+    kind = PAYMENT_STATUSES.get(payment["status"])
+    if kind is not None:
+        yield _fact(kind, f"{kind}:{payment['id']}", payment, payment, _moment(payment))
+    for refund in refunds:
+        ended = REFUND_KINDS.get(REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
+        if ended is not None:
+            yield _fact(ended, f"{ended}:{refund['id']}", payment, refund, _moment(refund))
 
 
 def _moment(entity: Mapping[str, Any]) -> datetime:
     return datetime.fromtimestamp(entity["created_at"], UTC)
+
+
+def _provider_payment(payment: Mapping[str, Any], refunds: Iterable[Mapping[str, Any]]) -> ProviderPayment:
+    # A payment without an order was not made by a checkout of ours.
+    is_ours = isinstance(payment["order_id"], str)
+    return ProviderPayment(
+        gateway=GatewayName.RAZORPAY,
+        reference=payment["order_id"] if is_ours else str(payment["id"]),
+        payment_id=str(payment["id"]),
+        order_id=_notes(payment).get("orderId"),
+        amount=Money(amount_minor=payment["amount"], currency=payment["currency"]),
+        fee_minor=_fee(payment),
+        captured_at=_moment(payment),
+        facts=tuple(_facts(payment, refunds)) if is_ours else (),
+    )
+
+
+def _fee(payment: Mapping[str, Any]) -> int | None:
+    """What Razorpay keeps, with the tax on it; of a payment in another currency it is in the account's own."""
+    return payment.get("fee") if payment.get("base_currency", payment["currency"]) == payment["currency"] else None
 
 
 def _raise_if_unavailable(reply: requests.Response, *_: object, **__: object) -> None:

@@ -39,6 +39,7 @@ class CheckoutReply(Wire):
     client_secret: str | None = None
     publishable_key: str | None = None
     key_id: str | None = None
+    authorization_url: str | None = None
     amount: Money
 
 
@@ -58,14 +59,16 @@ class Attempt(Record):
     captured: Money | None = None
     captured_at: UtcDatetime | None = None
     fee_minor: int | None = None
+    split_minor: int = 0
     outflows: dict[str, Outflow] = Field(default_factory=dict)
 
 
 class Payment(Record):
     """payments/{orderId}_{gateway}: what one gateway was asked to collect for one order, and how that went.
 
-    `reference` is the Stripe PaymentIntent or Razorpay order. `attempts` are the facts, by the provider's payment id;
-    everything below them follows from them. `provider_payment_id` is the attempt that bought the order.
+    `reference` is the Stripe PaymentIntent, Razorpay order or Paystack transaction. `attempts` are the facts, by the
+    provider's payment id; everything below them follows from them. `provider_payment_id` is the attempt that bought
+    the order.
     """
 
     payment_id: str
@@ -85,6 +88,7 @@ class Payment(Record):
     refunded_minor: int = 0
     # Attempts whose gateway fee is in the ledger.
     fees_booked: tuple[str, ...] = ()
+    splits_booked: tuple[str, ...] = ()
 
 
 class WebhookStatus(StrEnum):
@@ -240,6 +244,7 @@ class EntryKind(StrEnum):
 
     SALE = "sale"
     GATEWAY_FEE = "gateway_fee"
+    SPLIT = "split"
     STRAY_CAPTURE = "stray_capture"
     REFUND_OWED = "refund_owed"
     REFUND_PAID = "refund_paid"
@@ -281,3 +286,45 @@ class LedgerEntry(Record):
     discount_minor: int = 0
     tickets: int = 0
     occurred_at: UtcDatetime
+
+
+class Discrepancy(StrEnum):
+    """How a provider's books and ours may differ about one payment."""
+
+    CAPTURE_MISSING_HERE = "capture_missing_here"
+    CAPTURE_MISSING_THERE = "capture_missing_there"
+    REFUND_MISSING_HERE = "refund_missing_here"
+    REFUND_UNFINISHED_HERE = "refund_unfinished_here"
+    REFUND_MISSING_THERE = "refund_missing_there"
+    AMOUNT_DIFFERS = "amount_differs"
+    FEE_NOT_BOOKED = "fee_not_booked"
+    FOREIGN = "foreign"
+
+
+class Finding(Record):
+    """One discrepancy, as a person reads it."""
+
+    discrepancy: Discrepancy
+    payment_id: str
+    order_id: str | None
+    detail: str
+
+
+class Reconciliation(Record):
+    """reconciliations/{date}_{gateway}: what a comparison with one provider found, and what is left after repairs.
+
+    Sums are captured less refunded, by currency, over the payments that are in no motion now; `foreign` are payments
+    of no order of ours, which count for nothing. The lists are cut off, the counts are not.
+    """
+
+    gateway: GatewayName
+    since: UtcDatetime
+    until: UtcDatetime
+    counts: dict[str, int]
+    sum_theirs: dict[str, int]
+    sum_ours: dict[str, int]
+    difference: dict[str, int]
+    repaired: tuple[Finding, ...]
+    unexplained: tuple[Finding, ...]
+    foreign: tuple[Finding, ...]
+    finished_at: UtcDatetime

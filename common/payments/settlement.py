@@ -39,20 +39,26 @@ TOLD: Final = {PaymentStatus.FAILED, PaymentStatus.DISPUTED}
 
 async def settle_webhook(webhook: Webhook) -> WebhookStatus:
     """Act on a stored webhook; how it ended."""
-    event = gateway(webhook.gateway).parse(webhook.headers, webhook.body.encode()).event
-    return await act_on(event) if event is not None else WebhookStatus.IGNORED
+    provider = gateway(webhook.gateway)
+    parsed = provider.parse(webhook.headers, webhook.body.encode())
+    if parsed.ask_about is not None:
+        return await act_on(*await provider.facts_of(parsed.ask_about))
+    return await act_on(*(parsed.event,) if parsed.event is not None else ())
 
 
-async def act_on(event: PaymentEvent) -> WebhookStatus:
-    """Act on a fact about a payment, whoever told it; how it ended."""
+async def act_on(*events: PaymentEvent) -> WebhookStatus:
+    """Act on facts about one provider's reference, whoever told them; how it ended."""
+    if not events:
+        return WebhookStatus.IGNORED
+    name, reference = events[0].gateway, events[0].reference
     order_id = (
-        event.order_id
-        or await store.order_of_reference(event.gateway, event.reference)
-        or await gateway(event.gateway).order_of(event.reference)
+        next((event.order_id for event in events if event.order_id), None)
+        or await store.order_of_reference(name, reference)
+        or await gateway(name).order_of(reference)
     )
-    if order_id is None or not await learn(order_id, [event]):
+    if order_id is None or not await learn(order_id, events):
         # The account may serve others too, so the money is not touched: a person must look.
-        log.alert("payment event of no known order", gateway=event.gateway, reference=event.reference)
+        log.alert("payment event of no known order", gateway=name, reference=reference)
         return WebhookStatus.UNMATCHED
     return WebhookStatus.SETTLED
 

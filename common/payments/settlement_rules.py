@@ -99,6 +99,7 @@ def settle(books: Books, now: datetime, nothing_left: str | None = None) -> Sett
         work.place(payment_id, attempt, attempt.captured, nothing_left)
         if work.first is None:
             work.book_fee(payment_id, attempt)
+            work.book_split(payment_id, attempt)
             for outflow_id, outflow in attempt.outflows.items():
                 if outflow.kind not in UNDECIDED and work.first is None:
                     work.follow(payment_id, attempt.captured, outflow_id, outflow)
@@ -168,6 +169,14 @@ class _Settlement:
         self.entries.append(entry)
         booked = (*self.payment.fees_booked, payment_id)
         self.payment = self.payment.model_copy(update={"fees_booked": booked})
+
+    def book_split(self, payment_id: str, attempt: Attempt) -> None:
+        """What the provider pays the organizer directly, of a capture that goes back too."""
+        if not attempt.split_minor or payment_id in self.payment.splits_booked:
+            return
+        self.entries.append(ledger.split(self.order, self.payment, payment_id, attempt.split_minor, self.now))
+        booked = (*self.payment.splits_booked, payment_id)
+        self.payment = self.payment.model_copy(update={"splits_booked": booked})
 
     def follow(self, payment_id: str, captured: Money, outflow_id: str, outflow: Outflow) -> None:
         """Money that left the provider, or failed to, is a refund of ours, or becomes one."""

@@ -23,16 +23,17 @@ from common.payments.gateways import (
     ParsedEvent,
     PaymentEvent,
     PaymentEventKind,
+    ProviderPayment,
     RefundResult,
     RefundStatus,
     header,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
-    from stripe import StripeClient
-    from stripe.params import PaymentIntentCreateParams, RefundCreateParams
+    from stripe import Dispute, PaymentIntent, Refund, StripeClient
+    from stripe.params import PaymentIntentCreateParams, PaymentIntentListParams, RefundCreateParams, RefundListParams
 
     from common.config import Config
 
@@ -159,16 +160,58 @@ class StripeGateway:
     async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
         """The payment intent with its fee, its refunds and its disputes."""
         with _provider_errors():
-            intent, refunds, disputes = await asyncio.gather(
+            intent, disputes = await asyncio.gather(
                 self._client.v1.payment_intents.retrieve_async(reference, {"expand": [FEE]}),
-                self._client.v1.refunds.list_async({"payment_intent": reference, "limit": PAGE}),
                 self._client.v1.disputes.list_async({"payment_intent": reference, "limit": PAGE}),
             )
-            things = [intent.to_dict()]
-            things += [refund.to_dict() async for refund in refunds.auto_paging_iter()]
-            things += [dispute.to_dict() async for dispute in disputes.auto_paging_iter()]
-        facts = (_fact_of(thing, datetime.fromtimestamp(thing["created"], UTC)) for thing in things)
-        return tuple(replace(fact, event_id=_derived_event_id(fact)) for fact in facts if fact is not None)
+            things: list[Any] = [intent]
+            things += [refund async for refund in self._refunds({"payment_intent": reference})]
+            things += [dispute async for dispute in disputes.auto_paging_iter()]
+        return _facts_of(things)
+
+    async def payments_between(self, since: datetime, until: datetime) -> AsyncIterator[ProviderPayment]:
+        """Its payment intents page by page; those of earlier days that were refunded since come last."""
+        refunds: dict[str, dict[str, Refund]] = {}
+        async for refund in self._refunds({"created": {"gte": int(since.timestamp())}}):
+            if isinstance(refund.payment_intent, str):
+                refunds.setdefault(refund.payment_intent, {})[refund.id] = refund
+        span: PaymentIntentListParams = {
+            "created": {"gte": int(since.timestamp()), "lt": _ceiling(until)},
+            "limit": PAGE,
+            "expand": [f"data.{FEE}"],
+        }
+        seen = set()
+        with _provider_errors():
+            intents = await self._client.v1.payment_intents.list_async(span)
+            async for intent in intents.auto_paging_iter():
+                seen.add(intent.id)
+                if intent.status == "succeeded":
+                    yield _provider_payment(intent, refunds.get(intent.id, {}).values())
+        for payment_id in refunds.keys() - seen:
+            found = await self.find_payment(payment_id)
+            if found is not None:
+                yield found
+
+    async def find_payment(self, payment_id: str) -> ProviderPayment | None:
+        """The payment intent of this id, when it was captured."""
+        from stripe import InvalidRequestError
+
+        with _provider_errors():
+            try:
+                intent = await self._client.v1.payment_intents.retrieve_async(payment_id, {"expand": [FEE]})
+            except InvalidRequestError as unknown:
+                if unknown.code == "resource_missing":
+                    return None
+                raise
+        if intent.status != "succeeded":
+            return None
+        return _provider_payment(intent, [each async for each in self._refunds({"payment_intent": payment_id})])
+
+    async def _refunds(self, asked: RefundListParams) -> AsyncIterator[Refund]:
+        with _provider_errors():
+            page = await self._client.v1.refunds.list_async({**asked, "limit": PAGE})
+            async for refund in page.auto_paging_iter():
+                yield refund
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Stripe's own check of signature and age."""
@@ -256,8 +299,17 @@ def _fact(
     )
 
 
-def _derived_event_id(fact: PaymentEvent) -> str:
-    return f"{fact.kind}:{fact.refund_id or fact.payment_id}"
+def _facts_of(things: Iterable[PaymentIntent | Refund | Dispute]) -> tuple[PaymentEvent, ...]:
+    """What the present states of these say, as the events that told of it."""
+    told = [_fact_of(state, _moment(state)) for state in (thing.to_dict() for thing in things)]
+    known = [fact for fact in told if fact is not None]
+    return tuple(replace(fact, event_id=f"{fact.kind}:{fact.refund_id or fact.payment_id}") for fact in known)
+
+
+def _moment(thing: dict[str, Any]) -> datetime:
+    """When it began; of a payment intent, when it was charged."""
+    charge = thing.get("latest_charge")
+    return datetime.fromtimestamp((charge if isinstance(charge, dict) else thing)["created"], UTC)
 
 
 def _fee(intent: dict[str, Any]) -> int | None:
@@ -265,6 +317,25 @@ def _fee(intent: dict[str, Any]) -> int | None:
     charge = intent.get("latest_charge")
     entry = charge.get("balance_transaction") if isinstance(charge, dict) else None
     return entry["fee"] if isinstance(entry, dict) and entry["currency"] == intent["currency"] else None
+
+
+def _ceiling(moment: datetime) -> int:
+    """Its times are whole seconds, rounded down."""
+    return int(moment.timestamp()) + 1
+
+
+def _provider_payment(intent: PaymentIntent, refunds: Iterable[Refund]) -> ProviderPayment:
+    capture, *ended = _facts_of([intent, *refunds])
+    return ProviderPayment(
+        gateway=capture.gateway,
+        reference=capture.reference,
+        payment_id=capture.payment_id,
+        order_id=capture.order_id,
+        amount=capture.amount,
+        fee_minor=capture.fee_minor,
+        captured_at=capture.occurred_at,
+        facts=(capture, *ended),
+    )
 
 
 @contextmanager

@@ -66,6 +66,12 @@ def put_member(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def update_organization(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/organizations/{people.create_organization(shop.host)}"
+    return lambda: lambda: shop.host.call("PATCH", path, {"paystackSubaccount": "ACCT_costs"})
+
+
+@scenario
 def create_event(shop: Shop) -> Callable[[], Act]:
     body = event_body(people.create_organization(shop.host))
     return lambda: lambda: shop.host.post("/v1/events", body, key=uuid4().hex)
@@ -307,7 +313,7 @@ def mark_payout_failed(shop: Shop) -> Callable[[], Act]:
 
 def _webhook(provider: str) -> Scenario:
     def set_up(shop: Shop) -> Callable[[], Act]:
-        event = shop.event()
+        event = shop.nigerian_event() if provider == "paystack" else shop.event()
 
         def prepare() -> Act:
             webhook = shop.paid(shop.order(event), provider)
@@ -320,6 +326,7 @@ def _webhook(provider: str) -> Scenario:
 
 SCENARIOS["receive_stripe_webhook"] = _webhook("stripe")
 SCENARIOS["receive_razorpay_webhook"] = _webhook("razorpay")
+SCENARIOS["receive_paystack_webhook"] = _webhook("paystack")
 
 
 @scenario
@@ -462,3 +469,9 @@ def notify(shop: Shop) -> Callable[[], Act]:
 def audit_invariants(shop: Shop) -> Callable[[], Act]:
     shop.ticketed(shop.event())
     return lambda: lambda: shop.trigger("audit_invariants", {})
+
+
+@scenario
+def reconcile_payments(shop: Shop) -> Callable[[], Act]:
+    shop.ticketed(shop.event())
+    return lambda: lambda: shop.trigger("reconcile_payments", {})

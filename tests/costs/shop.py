@@ -22,10 +22,18 @@ from starlette.routing import Route
 from common import clients
 from common.config import config
 from common.ids import derived_id
-from emulators import fake_razorpay, fake_stripe, message_inbox
+from emulators import fake_paystack, fake_razorpay, fake_stripe, message_inbox
 from emulators.identity import LocalIdentity
 from tests.emulators.served import Receiver, control, served, wait_until
-from tests.support.people import Json, Person, accepted, order_body, publish_event, tier_body
+from tests.support.people import (
+    Json,
+    Person,
+    accepted,
+    create_organization,
+    order_body,
+    publish_event,
+    tier_body,
+)
 from tests.support.server import AnswerThread
 
 if TYPE_CHECKING:
@@ -43,8 +51,9 @@ KEPT_HEADERS: Final[tuple[str, ...]] = (
     "stripe-signature",
     "x-razorpay-signature",
     "x-razorpay-event-id",
+    "x-paystack-signature",
 )
-PAID: Final = {"stripe": "payment_intent.succeeded", "razorpay": "payment.captured"}
+PAID: Final = {"stripe": "payment_intent.succeeded", "razorpay": "payment.captured", "paystack": "charge.success"}
 
 
 class AcceptingTasks:
@@ -85,6 +94,7 @@ class StandIns:
         accounts = Starlette(routes=[Route("/{path:path}", _account_updated, methods=["POST"])])
         self.stripe = self._stack.enter_context(served(fake_stripe.create_app()))
         self.razorpay = self._stack.enter_context(served(fake_razorpay.create_app()))
+        self.paystack = self._stack.enter_context(served(fake_paystack.create_app()))
         inbox = self._stack.enter_context(served(message_inbox.create_app()))
         auth = self._stack.enter_context(served(accounts))
         self.environment = {
@@ -98,6 +108,7 @@ class StandIns:
             "RAZORPAY_API_BASE": self.razorpay,
             "RAZORPAY_KEY_SECRET": "secret",
             "RAZORPAY_WEBHOOK_SECRET": HOOK_SECRET,
+            "PAYSTACK_API_BASE": self.paystack,
             "FCM_API_BASE": inbox,
             "SENDGRID_API_BASE": inbox,
             "SENDGRID_API_KEY": "SG.costs",
@@ -131,10 +142,15 @@ class Shop:
     ) -> None:
         self.gateway, self.http, self.sign_in = gateway, http, sign_in
         self._stand_ins, self._receiver = stand_ins, receiver
-        keys = {"stripe": config().stripe_secret_key, "razorpay": config().razorpay_key_id}
-        self._providers = {"stripe": stand_ins.stripe, "razorpay": stand_ins.razorpay}
-        for name, key in keys.items():
-            control(self._providers[name], "PUT", "webhook", key=key, url=receiver.url, secret=HOOK_SECRET)
+        self._providers = {"stripe": stand_ins.stripe, "razorpay": stand_ins.razorpay, "paystack": stand_ins.paystack}
+        paystack = config().paystack_secret_key
+        accounts = {
+            "stripe": (config().stripe_secret_key, HOOK_SECRET),
+            "razorpay": (config().razorpay_key_id, HOOK_SECRET),
+            "paystack": (paystack, paystack),
+        }
+        for name, (key, secret) in accounts.items():
+            control(self._providers[name], "PUT", "webhook", key=key, url=receiver.url, secret=secret)
 
     @cached_property
     def host(self) -> Person:
@@ -155,11 +171,16 @@ class Shop:
         accepted(person.post("/v1/session", {"deviceInfo": device}))
         return person
 
-    def event(self, **more: Any) -> Json:
+    def event(self, org_id: str | None = None, **more: Any) -> Json:
         """A published event of one tier of 100; its doors are open already."""
         starts = datetime.now(UTC) + timedelta(hours=1)
         times = {"startsAt": starts.isoformat(), "endsAt": (starts + timedelta(hours=6)).isoformat()}
-        return publish_event(self.host, tier_body(**more), **times)
+        return publish_event(self.host, tier_body(**more), org_id=org_id, **times)
+
+    def nigerian_event(self) -> Json:
+        """One that is paid in naira."""
+        org_id = create_organization(self.host, country="NG", currency="NGN")
+        return self.event(org_id, price={"amountMinor": 500_000, "currency": "NGN"})
 
     def order(self, event: Json, buyer: Person | None = None, quantity: int = 1) -> Json:
         """A held order."""
@@ -196,7 +217,7 @@ class Shop:
             event = json.loads(delivery.body)
             if (event.get("type") or event.get("event")) == PAID[provider] and reference.encode() in delivery.body:
                 headers = {key: delivery.headers[key] for key in KEPT_HEADERS if key in delivery.headers}
-                named = event.get("id") or headers["x-razorpay-event-id"]
+                named = _event_id(provider, event, headers)
                 webhook_id = derived_id("whk", provider, named)
                 found.append(Webhook(f"/v1/webhooks/{provider}", headers, delivery.body, webhook_id))
         return found
@@ -278,10 +299,20 @@ class Shop:
         return self.http.post(f"/triggers/{name}", json=payload, headers={"Authorization": f"Bearer {token}"} | headers)
 
 
+def _event_id(provider: str, event: Json, headers: Mapping[str, str]) -> str:
+    if provider == "paystack":
+        return f"{event['event']}:{event['data']['id']}"
+    return str(event.get("id") or headers["x-razorpay-event-id"])
+
+
 def provider_keys() -> dict[str, str]:
-    """Accounts of a project's own at both fake providers."""
+    """Accounts of a project's own at the fake providers."""
     account = uuid4().hex[:14]
-    return {"STRIPE_SECRET_KEY": f"sk_test_{account}", "RAZORPAY_KEY_ID": f"rzp_test_{account}"}
+    return {
+        "STRIPE_SECRET_KEY": f"sk_test_{account}",
+        "RAZORPAY_KEY_ID": f"rzp_test_{account}",
+        "PAYSTACK_SECRET_KEY": f"sk_test_{account}",
+    }
 
 
 def pushed(type_: str, event: Json) -> Json:

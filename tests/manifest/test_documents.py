@@ -29,12 +29,12 @@ MANIFEST = discover()
 SPECS = (*MANIFEST.endpoints, *MANIFEST.triggers)
 CONTRACT = """
     POST /v1/session · DELETE /v1/session · GET /v1/me · PATCH /v1/me
-    POST /v1/organizations · PUT /v1/organizations/{orgId}/members/{userId}
+    POST /v1/organizations · PATCH /v1/organizations/{orgId} · PUT /v1/organizations/{orgId}/members/{userId}
     POST /v1/events · PATCH /v1/events/{eventId} · POST /v1/events/{eventId}/publish · POST /v1/events/{eventId}/cancel
     GET /v1/events/nearby · GET /v1/events/{eventId} · GET /v1/events/{eventId}/availability
     POST /v1/orders · GET /v1/orders · GET /v1/orders/{orderId} · POST /v1/orders/{orderId}/cancel
     POST /v1/orders/{orderId}/checkout · POST /v1/orders/{orderId}/refunds
-    POST /v1/webhooks/stripe · POST /v1/webhooks/razorpay
+    POST /v1/webhooks/stripe · POST /v1/webhooks/razorpay · POST /v1/webhooks/paystack
     GET /v1/tickets · GET /v1/tickets/{ticketId} · POST /v1/tickets/{ticketId}/transfer
     POST /v1/events/{eventId}/check-ins
 """
@@ -61,7 +61,7 @@ SELLING = {
     "DELETE /v1/events/{eventId}/promo-codes/{code}",
 }
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
-WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook"}
+WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
 @pytest.fixture(scope="module")

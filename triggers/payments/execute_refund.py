@@ -10,7 +10,7 @@ from common.trigger import Job, Task, trigger
 @trigger(
     Task(queue="execute-refund", min_backoff_s=1, max_backoff_s=3600, max_dispatches_per_second=20),
     payload=RefundRef,
-    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET"),
+    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET", "PAYSTACK_SECRET_KEY"),
 )
 async def execute_refund(job: Job[RefundRef]) -> None:
     """Have the provider pay the money back.

@@ -11,7 +11,7 @@ from common.trigger import Job, Task, trigger
 @trigger(
     Task(queue="settle-payment", min_backoff_s=0.5, max_backoff_s=60),
     payload=WebhookRef,
-    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET"),
+    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET", "PAYSTACK_SECRET_KEY"),
 )
 async def settle_payment(job: Job[WebhookRef]) -> None:
     """Turn what a provider told us into tickets, a refund, or a note.
