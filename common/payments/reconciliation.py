@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from common import clients, clock, log
-from common.ids import derived_id
-from common.payments import ledger, settlement, store
+from common.payments import settlement, store
 from common.payments.gateways import RefundStatus, gateway
 from common.payments.reconciliation_rules import OurPayment, OurRefund, compare
+from common.payments.refund_rules import PROVIDER
 from common.payments.schemas import Discrepancy, Finding, Payment, Reconciliation, Refund, WebhookStatus
 from common.wire import Record
 
@@ -65,28 +65,15 @@ async def _add_older(provider: Gateway, theirs: dict[str, ProviderPayment], ours
 
 
 async def _mend(repairs: Iterable[Repair]) -> list[Finding]:
-    """Act on every fact that was missed, book every fee; what turned out to be of no order of ours."""
+    """Act on every fact that was missed; what turned out to be of no order of ours."""
     foreign: list[Finding] = []
     for repair in repairs:
         try:
             if await settlement.act_on(*repair.facts) is WebhookStatus.UNMATCHED:
                 foreign.append(repair.finding.model_copy(update={"discrepancy": Discrepancy.FOREIGN}))
-            if repair.fee_minor is not None:
-                await _book_fee(repair)
         except Exception as failure:  # one payment that cannot be mended must not keep the others from it
             log.error("repair failed", failure, paymentId=repair.finding.payment_id)
     return foreign
-
-
-async def _book_fee(repair: Repair) -> None:
-    from google.api_core.exceptions import AlreadyExists
-
-    for payment in await _of_provider(store.PAYMENTS, Payment, {repair.finding.payment_id}):
-        entry = ledger.gateway_fee(payment, repair.fee_minor or 0, clock.now())
-        try:
-            await clients.firestore().document(store.ledger_path(entry.entry_id)).create(entry.document())
-        except AlreadyExists:
-            continue
 
 
 async def _moved(name: GatewayName, since: datetime, until: datetime) -> set[str]:
@@ -110,36 +97,46 @@ async def _selected(collection: str, name: GatewayName, *conditions: tuple[str, 
 
 async def _our_books(name: GatewayName, payment_ids: Collection[str]) -> dict[str, OurPayment]:
     """What we have of these payments of the provider's; what we know nothing of is left out."""
-    payments, refunds = await asyncio.gather(
+    bought, refunds = await asyncio.gather(
         _of_provider(store.PAYMENTS, Payment, payment_ids), _of_provider("refunds", Refund, payment_ids)
     )
-    captured = {each.provider_payment_id: each for each in payments if each.captured_at and each.gateway is name}
-    booked = await _existing(store.ledger_path(f"{each.payment_id}_fee") for each in captured.values())
     by_payment: dict[str, list[Refund]] = {}
     for refund in refunds:
-        if refund.gateway is name and not _is_chargeback(refund):
+        if refund.gateway is name:
             by_payment.setdefault(refund.provider_payment_id or "", []).append(refund)
-    books = {}
-    for payment_id in payment_ids:
-        payment, of_payment = captured.get(payment_id), by_payment.get(payment_id, [])
-        if payment is not None or of_payment:
-            path = store.ledger_path(f"{payment.payment_id}_fee") if payment else ""
-            books[payment_id] = _our_payment(payment_id, payment, of_payment, path in booked)
-    return books
+    payments = {each.provider_payment_id or "": each for each in bought if each.gateway is name}
+    payments |= await _payments_of_strays({each: by_payment[each] for each in by_payment.keys() - payments.keys()})
+    return {
+        payment_id: _our_payment(payment_id, payments[payment_id], by_payment.get(payment_id, []))
+        for payment_id in payment_ids & payments.keys()
+        if payments[payment_id].attempts.get(payment_id) is not None
+    }
 
 
-def _our_payment(payment_id: str, payment: Payment | None, refunds: list[Refund], fee_booked: bool) -> OurPayment:
-    # The refund of a capture that bought nothing is the record of that capture, too.
-    stray_id = derived_id("ref", refunds[0].gateway or "", payment_id) if refunds else ""
-    strays = tuple(refund.amount for refund in refunds if refund.refund_id == stray_id)
-    moments = [payment.captured_at] if payment and payment.captured_at else [each.created_at for each in refunds]
+async def _payments_of_strays(refunds: dict[str, list[Refund]]) -> dict[str, Payment]:
+    """An attempt that bought nothing has a refund, and stands beside others in its order's record."""
+    client = clients.firestore()
+    paths = {
+        payment_id: store.payment_path(some[0].order_id, some[0].gateway)
+        for payment_id, some in refunds.items()
+        if some[0].gateway is not None
+    }
+    if not paths:
+        return {}
+    read = client.get_all([client.document(path) for path in set(paths.values())])
+    found = {each.reference.path: Payment.of(each.to_dict()) async for each in read if each.exists}
+    return {payment_id: found[path] for payment_id, path in paths.items() if path in found}
+
+
+def _our_payment(payment_id: str, payment: Payment, refunds: list[Refund]) -> OurPayment:
+    attempt = payment.attempts[payment_id]
+    moments = [attempt.captured_at] if attempt.captured_at else [each.created_at for each in refunds]
     return OurPayment(
         payment_id=payment_id,
-        order_id=payment.order_id if payment else refunds[0].order_id,
-        captured=((payment.amount,) if payment else ()) + strays,
-        captured_at=min(moments),
-        bought_order=payment is not None,
-        fee_booked=fee_booked,
+        order_id=payment.order_id,
+        captured=attempt.captured,
+        captured_at=min(moments, default=payment.created_at),
+        fee_booked=payment_id in payment.fees_booked,
         refunds=tuple(
             OurRefund(
                 refund_id=refund.refund_id,
@@ -149,13 +146,14 @@ def _our_payment(payment_id: str, payment: Payment | None, refunds: list[Refund]
                 created_at=refund.created_at,
             )
             for refund in refunds
+            if not _is_chargeback(refund)
         ),
     )
 
 
 def _is_chargeback(refund: Refund) -> bool:
     """What a lost dispute took: no provider has it among its refunds, and Razorpay lists it nowhere."""
-    return refund.reason == "chargeback" and refund.requested_by == "provider"
+    return refund.reason == "chargeback" and refund.requested_by == PROVIDER
 
 
 async def _of_provider(collection: str, record: type[RecordT], payment_ids: Collection[str]) -> list[RecordT]:
@@ -169,14 +167,6 @@ async def _of_provider(collection: str, record: type[RecordT], payment_ids: Coll
         query = clients.firestore().collection(collection).where(filter=FieldFilter("providerPaymentId", "in", some))
         found += [record.of(each.to_dict()) async for each in query.stream()]
     return found
-
-
-async def _existing(paths: Iterable[str]) -> set[str]:
-    client = clients.firestore()
-    references = [client.document(path) for path in paths]
-    if not references:
-        return set()
-    return {each.reference.path async for each in client.get_all(references, field_paths=[]) if each.exists}
 
 
 def _report(

@@ -34,27 +34,22 @@ class OurRefund:
 
 @dataclass(frozen=True)
 class OurPayment:
-    """What our books say of one payment at the provider; its capture is None, one, or a mistake.
-
-    `bought_order`: it is not one that only went back.
-    """
+    """What our books say of one payment at the provider; `captured` is None before we heard of that."""
 
     payment_id: str
     order_id: str
-    captured: tuple[Money, ...]
+    captured: Money | None
     captured_at: datetime
-    bought_order: bool
     fee_booked: bool
     refunds: tuple[OurRefund, ...]
 
 
 @dataclass(frozen=True)
 class Repair:
-    """A finding, and what would mend it: facts to act on, then a fee to book. Neither: a person must look."""
+    """A finding, and the facts that mend it when they are acted on. None: a person must look."""
 
     finding: Finding
     facts: tuple[PaymentEvent, ...] = ()
-    fee_minor: int | None = None
 
     @property
     def is_safe(self) -> bool:
@@ -96,8 +91,8 @@ def compare(
         if their is not None:
             sum_theirs[their.amount.currency] += their.amount.amount_minor - their.refunded_minor
         if our is not None:
-            for money in our.captured:
-                sum_ours[money.currency] += money.amount_minor
+            if our.captured is not None:
+                sum_ours[our.captured.currency] += our.captured.amount_minor
             for money in (refund.amount for refund in our.refunds if refund.succeeded):
                 sum_ours[money.currency] -= money.amount_minor
         repairs += _differences(their, our)
@@ -115,30 +110,30 @@ def _moments(theirs: ProviderPayment | None, ours: OurPayment | None) -> Iterato
 
 
 def _differences(theirs: ProviderPayment | None, ours: OurPayment | None) -> Iterable[Repair]:
-    if theirs is not None and ours is not None and ours.captured:
+    if theirs is not None and ours is not None and ours.captured is not None:
         yield from _payment_differences(theirs, ours)
         yield from _refund_differences(theirs, ours)
     elif theirs is not None:
-        detail = f"they captured {_amounts((theirs.amount,))}"
+        detail = f"they captured {_text(theirs.amount)}"
         missing = Discrepancy.CAPTURE_MISSING_HERE if theirs.facts else Discrepancy.FOREIGN
         yield _repair(missing, theirs, detail, theirs.facts)
     elif ours is not None:
-        yield _repair(Discrepancy.CAPTURE_MISSING_THERE, ours, f"we have {_amounts(ours.captured)}")
+        yield _repair(Discrepancy.CAPTURE_MISSING_THERE, ours, f"we have {_text(ours.captured)}")
 
 
 def _payment_differences(theirs: ProviderPayment, ours: OurPayment) -> Iterable[Repair]:
-    if ours.captured != (theirs.amount,):
-        detail = f"they captured {_amounts((theirs.amount,))}, we have {_amounts(ours.captured)}"
+    if ours.captured != theirs.amount:
+        detail = f"they captured {_text(theirs.amount)}, we have {_text(ours.captured)}"
         yield _repair(Discrepancy.AMOUNT_DIFFERS, ours, detail)
-    if theirs.fee_minor and ours.bought_order and not ours.fee_booked:
+    if theirs.fee_minor and not ours.fee_booked:
         finding = _finding(Discrepancy.FEE_NOT_BOOKED, ours, f"{theirs.fee_minor} {theirs.amount.currency}")
-        yield Repair(finding, theirs.facts[:1], theirs.fee_minor)
+        yield Repair(finding, theirs.facts[:1])
 
 
 def _refund_differences(theirs: ProviderPayment, ours: OurPayment) -> Iterable[Repair]:
     told: set[str] = set()
     for fact in theirs.refunds:
-        detail = f"they refunded {_amounts((fact.amount,))} as {fact.refund_id}"
+        detail = f"they refunded {_text(fact.amount)} as {fact.refund_id}"
         known = next((refund for refund in ours.refunds if refund.is_told_by(fact)), None)
         if known is None:
             yield _repair(Discrepancy.REFUND_MISSING_HERE, ours, detail, (fact,))
@@ -147,10 +142,10 @@ def _refund_differences(theirs: ProviderPayment, ours: OurPayment) -> Iterable[R
         if not known.succeeded:
             yield _repair(Discrepancy.REFUND_UNFINISHED_HERE, ours, f"{detail}, our {known.refund_id}", (fact,))
         elif known.amount != fact.amount:
-            yield _repair(Discrepancy.AMOUNT_DIFFERS, ours, f"{detail}, we {_amounts((known.amount,))}")
+            yield _repair(Discrepancy.AMOUNT_DIFFERS, ours, f"{detail}, we {_text(known.amount)}")
     for refund in ours.refunds:
         if refund.succeeded and refund.refund_id not in told:
-            detail = f"we have {_amounts((refund.amount,))} as {refund.refund_id}"
+            detail = f"we have {_text(refund.amount)} as {refund.refund_id}"
             yield _repair(Discrepancy.REFUND_MISSING_THERE, ours, detail)
 
 
@@ -164,5 +159,5 @@ def _repair(
     return Repair(_finding(discrepancy, about, detail), facts)
 
 
-def _amounts(amounts: Iterable[Money]) -> str:
-    return ", ".join(f"{money.amount_minor} {money.currency}" for money in amounts)
+def _text(money: Money | None) -> str:
+    return f"{money.amount_minor} {money.currency}" if money is not None else "nothing"

@@ -54,6 +54,7 @@ ENTRIES = life_of_an_order()
 ASIDE = [
     ledger.stray_capture(refund("ref_2", ORDER.amounts.total.amount_minor), NOW),
     ledger.refund_bounced(refund("ref_1", HALF, ("tkt_1",)), NOW),
+    ledger.split(ORDER, captured_payment(ORDER, "ch"), "ch", ORDER.amounts.subtotal.amount_minor, NOW),
 ]
 
 

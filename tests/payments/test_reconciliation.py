@@ -29,6 +29,7 @@ from tests.support.people import (
     publish_event,
     tier_body,
 )
+from tests.support.provider_mishaps import dispute
 from triggers.payments.reconcile_payments import SETTLING
 
 if TYPE_CHECKING:
@@ -207,17 +208,18 @@ def refund_in_dashboard(provider: GatewayName, gateway: GatewayThread, payment_i
 def test_a_refund_made_in_the_dashboard_is_found(
     provider: GatewayName, gateway: GatewayThread, buyer: Person, event: Json
 ) -> None:
-    """It is booked, or it is in the report and the difference to the last minor unit."""
+    """And booked, as if it had been heard of."""
     order, _ = pay(buyer, event, provider)
     paid = order_in(buyer, order["orderId"], "ticketed")
     payment_id = payment_of(gateway, paid["orderId"], provider)["providerPaymentId"]
     control(provider, "delivery", lost=True)
     refund_in_dashboard(provider, gateway, payment_id, 10_000)
     report = run(gateway, provider)
-    told = [each for each in (*report.repaired, *report.unexplained) if each.discrepancy != "fee_not_booked"]
+    told = [each for each in report.repaired if each.discrepancy != Discrepancy.FEE_NOT_BOOKED]
     assert [(each.discrepancy, each.payment_id) for each in told] == [(Discrepancy.REFUND_MISSING_HERE, payment_id)]
-    currency = order["amounts"]["total"]["currency"]
-    assert report.difference == {currency: -10_000 if report.unexplained else 0}
+    assert (report.unexplained, report.difference) == ((), {order["amounts"]["total"]["currency"]: 0})
+    assert accepted(buyer.get(f"/v1/orders/{order['orderId']}"))["status"] == "partially_refunded"
+    assert gateway.run(audit_event(event["eventId"])) == ()
 
 
 def payment_of(gateway: GatewayThread, order_id: str, provider: GatewayName) -> Json:
@@ -256,6 +258,22 @@ def test_a_refund_whose_end_was_not_heard_of_is_finished(
     assert document(gateway, f"ledger/{asked['refundId']}_paid")["postings"]
 
 
+@pytest.mark.parametrize("provider", [GatewayName.STRIPE, GatewayName.RAZORPAY])
+def test_a_lost_dispute_is_no_refund_on_either_side(
+    provider: GatewayName, gateway: GatewayThread, buyer: Person, event: Json
+) -> None:
+    order, _ = pay(buyer, event, provider)
+    paid = order_in(buyer, order["orderId"], "ticketed")
+    payment_id = payment_of(gateway, paid["orderId"], provider)["providerPaymentId"]
+    base, key = os.environ[f"{provider.upper()}_API_BASE"], os.environ[ACCOUNTS[provider]]
+    dispute(base, key, payment_id, "needs_response" if provider is GatewayName.STRIPE else "open")
+    dispute(base, key, payment_id, "lost")
+    order_in(buyer, order["orderId"], "refunded")
+    report = run(gateway, provider)
+    assert (report.unexplained, set(report.difference.values())) == ((), {0})
+    assert report.counts["inMotion"] == 0
+
+
 def document(gateway: GatewayThread, path: str) -> Json:
     async def look() -> Json:
         return (await clients.firestore().document(path).get()).to_dict() or {}
@@ -289,8 +307,10 @@ def test_a_payment_that_the_provider_does_not_know_is_reported(
     order_in(buyer, order["orderId"], "ticketed")
 
     async def forge() -> None:
-        path = f"payments/{order['orderId']}_stripe"
-        await clients.firestore().document(path).update({"providerPaymentId": "pi_forged"})
+        document = clients.firestore().document(f"payments/{order['orderId']}_stripe")
+        attempts = ((await document.get()).to_dict() or {})["attempts"]
+        forged = {"providerPaymentId": "pi_forged", "attempts": {"pi_forged": attempts.popitem()[1]}}
+        await document.update(forged)
 
     gateway.run(forge())
     report = run(gateway, provider)

@@ -60,7 +60,7 @@ def theirs(*refunds: PaymentEvent, amount: int = 1_000, **more: Any) -> Provider
 
 
 def ours(*refunds: OurRefund, amount: int = 1_000, **more: Any) -> OurPayment:
-    payment = OurPayment("pay", "ord_1", (ngn(amount),), NOW, bought_order=True, fee_booked=True, refunds=refunds)
+    payment = OurPayment("pay", "ord_1", ngn(amount), NOW, fee_booked=True, refunds=refunds)
     return replace(payment, **more)
 
 
@@ -87,7 +87,7 @@ SAME = {
     ),
     "a stray that went back": (
         theirs(refunded(1_000, "re_1", "ref_1")),
-        ours(our_refund(1_000), bought_order=False, fee_booked=False),
+        ours(our_refund(1_000)),
     ),
     "a fee in another currency": (theirs(fee_minor=None), ours(fee_booked=False)),
 }
