@@ -1,4 +1,4 @@
-"""Bookings under fire: create_order, cancel_order, release_hold."""
+"""Bookings under fire: publish_event, create_order, cancel_order, release_hold."""
 
 from __future__ import annotations
 
@@ -34,6 +34,24 @@ async def bought(world: World, who: Guest) -> list[int]:
     """What counts towards the person's limit."""
     counts: dict[str, Any] = await world.documents(f"events/{world.event['eventId']}/buyers")
     return [count for path, each in counts.items() if path.endswith(who.user_id) for count in each["tiers"].values()]
+
+
+# -- publish_event
+
+
+async def drafted(world: World) -> None:
+    await world.draft(tier_body(capacity=4))
+
+
+async def put_on_sale(world: World) -> None:
+    await world.put_on_sale()
+
+
+async def all_can_be_had(world: World) -> None:
+    await book(world, world.buyer, 4)
+    refusal = await book(world, world.guest("late"), 1, name="late", done="sold_out")
+    assert refusal.get("code") == "sold_out", refusal
+    await world.settle_down()
 
 
 # -- create_order
@@ -152,6 +170,7 @@ async def _all_is_free_again(world: World, status: str) -> None:
 
 
 SCENARIOS: Final = (
+    Scenario("publish_event", drafted, put_on_sale, all_can_be_had),
     Scenario("create_order", on_sale, two_tiers_one_limited, one_order_of_four),
     Scenario("create_order, two buyers in one commit", on_sale, two_in_one_commit, three_orders),
     Scenario("create_order, a rival meanwhile", on_sale, almost_all, one_of_them_has_it, meanwhile=rival_wants_as_many),
