@@ -32,6 +32,7 @@ MOST_WAITING: Final = 2_000
 # Beyond this many lost races in a row a batch is halved whatever the reason: it may hide a conflict of its own.
 RACES_BEFORE_SPLIT: Final = 6
 MOST_ATTEMPTS: Final = 30
+MOST_UNANSWERED: Final = 3
 COMMIT_TIMEOUT_S: Final = 10.0
 EVENTS_KEPT: Final = 512
 TAKEN_KNOWN_FOR_S: Final = 2.0
@@ -226,7 +227,13 @@ class EventInventory:
         change.write(batch, units)
 
     async def _after_rejection(self, group: list[_Waiting], plan: _Plan, rejected: Exception) -> None:
-        """Find out whose fault it was: a shard moved on (try again) or a document of somebody's own (split)."""
+        """Find out whose fault it was: a shard moved on (try again) or a document of somebody's own (split).
+
+        A commit that the database did not answer refuses nobody: what it did, if anything, the next attempt meets.
+        """
+        from google.api_core.exceptions import ServerError
+
+        unanswered = isinstance(rejected, ServerError)
         await self._load({after.tier_id for after in plan.touched.values()})
         raced = False
         for path, before in plan.touched.items():
@@ -242,10 +249,10 @@ class EventInventory:
             middle = len(group) // 2
             await self._commit_or_fail(group[:middle])
             await self._commit_or_fail(group[middle:])
-        elif raced and group[0].attempts < MOST_ATTEMPTS:
+        elif group[0].attempts < (MOST_ATTEMPTS if raced else MOST_UNANSWERED if unanswered else 0):
             self._queue.appendleft(group[0])
         else:
-            group[0].outcome.set_exception(Busy() if raced else Refused(str(rejected)))
+            group[0].outcome.set_exception(Busy() if raced or unanswered else Refused(str(rejected)))
 
     def _leave(self, tier_id: str, path: str) -> None:
         """Another instance sells from this shard: move to one that is ours alone, if there is one."""

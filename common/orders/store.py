@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
 from common.config import config
-from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem
+from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem, TemporarilyUnavailable
 from common.events import store as events
 from common.events.store import refresh_of
 from common.firestore_writes import create
@@ -20,6 +20,7 @@ from common.orders.schemas import Order, OrderRequest, OrderStatus
 from common.organizations.policy import require_visible
 from common.outbox import PlannedTask
 from common.paging import decode_cursor, encode_cursor
+from common.transaction import attempts
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncWriteBatch
@@ -268,6 +269,18 @@ async def _bought(event_id: str, user_id: str) -> _Bought:
     if not snapshot.exists:
         return _Bought({}, None)
     return _Bought((snapshot.to_dict() or {})["tiers"], snapshot.update_time)
+
+
+async def cancel(order_id: str, user_id: str) -> Order:
+    """Give up the buyer's hold. A refused commit says only that something moved, perhaps by us: look again."""
+    async for _ in attempts():
+        seen = await of_buyer(order_id, user_id)
+        if seen.order.status is OrderStatus.CANCELLED:
+            return seen.order
+        rules.check_cancel(seen.order)
+        if await release(seen, OrderStatus.CANCELLED):
+            return seen.order.model_copy(update={"status": OrderStatus.CANCELLED, "units": ()})
+    raise TemporarilyUnavailable("Too many changed this order at the same time.")
 
 
 async def release(seen: Seen, status: OrderStatus) -> bool:

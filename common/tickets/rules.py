@@ -130,7 +130,7 @@ class Transfer:
     new: Ticket
 
 
-def transfer(ticket: Ticket, giver: Caller, request: TransferRequest, now: datetime) -> Transfer:
+def transfer(ticket: Ticket, giver: Caller, request: TransferRequest, new_id: str, now: datetime) -> Transfer:
     """What a transfer makes of the giver's ticket, or the reason why it may not happen."""
     if ticket.status is TicketStatus.USED:
         raise TicketUsed
@@ -140,7 +140,6 @@ def transfer(ticket: Ticket, giver: Caller, request: TransferRequest, now: datet
         raise EventOver
     if request.recipient_phone in (giver.phone, ticket.holder_phone):
         raise TransferToSelf
-    new_id = derived_id("tkt", ticket.ticket_id, str(ticket.version))
     given = {
         "ticket_id": new_id,
         "ticket_number": readable_number("TKT", new_id),

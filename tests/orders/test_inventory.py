@@ -209,3 +209,27 @@ def test_a_lost_answer_is_found_out_not_repeated(run: Any, monkeypatch: pytest.M
 
     assert run(scenario()) == "Refused"  # the caller then finds its own order
     assert run(taken()) == (1, 1)
+
+
+def test_no_answer_is_no_refusal(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit never reached the database: it is made again, for units that return as for those that are sold."""
+    from google.api_core.exceptions import ServiceUnavailable
+    from google.cloud.firestore_v1.async_batch import AsyncWriteBatch as Batch
+
+    commit = Batch.commit
+    lost = [True, False, True]
+
+    async def flaky(self: Batch, **how: Any) -> Any:
+        if lost.pop() if lost else False:
+            raise ServiceUnavailable("connection lost")
+        return await commit(self, **how)
+
+    async def scenario() -> str:
+        await open_sale(10)
+        sale = instance()
+        monkeypatch.setattr(Batch, "commit", flaky)
+        units = await sale.submit(booking("o1"))
+        return await outcome(sale, returning("o1", units))
+
+    assert run(scenario()) == "held"
+    assert run(taken()) == (1, 0)

@@ -123,6 +123,23 @@ def test_cancelling_gives_the_units_back_once(gateway: GatewayThread, host: Pers
     accepted(buyer.post("/v1/orders", order_body(event, 5)))
 
 
+def test_a_cancellation_whose_commit_gave_no_answer_is_found_done(
+    gateway: GatewayThread, host: Person, buyer: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = publish_event(host, tier_body(capacity=5))
+    order = accepted(buyer.post("/v1/orders", order_body(event, 5)))
+    release = store.release
+
+    async def done_but_refused(seen: Any, status: Any) -> bool:
+        await release(seen, status)
+        return False
+
+    monkeypatch.setattr(store, "release", done_but_refused)
+    assert accepted(buyer.post(f"/v1/orders/{order['orderId']}/cancel"))["status"] == "cancelled"
+    assert left(buyer, event) == [5]
+    assert gateway.run(audit_event(event["eventId"])) == ()
+
+
 def test_an_expired_hold_is_claimable_at_once(
     gateway: GatewayThread, host: Person, buyer: Person, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
