@@ -52,6 +52,11 @@ class StripeSide:
         """A person pays."""
         accepted(self._client.post(f"{self._base}/pay/{reference}/pay", headers=JSON))
 
+    def refund(self, reference: str) -> None:
+        """Somebody gives it all back in the provider's dashboard."""
+        headers = {"Authorization": f"Bearer {self._key}"}
+        accepted(self._client.post(f"{self._base}/v1/refunds", data={"payment_intent": reference}, headers=headers))
+
     def notices(self, *types: str) -> list[Notice]:
         """The webhooks of these types that the provider would send."""
         secret = os.environ["STRIPE_WEBHOOK_SECRET"].encode()
@@ -98,6 +103,12 @@ class RazorpaySide:
     def pay(self, reference: str) -> None:
         """A person pays."""
         accepted(self._client.post(f"{self._base}/pay/{reference}/pay", headers=JSON))
+
+    def refund(self, reference: str) -> None:
+        """Somebody gives it all back in the provider's dashboard."""
+        [payment] = [each for each in self._list(f"orders/{reference}/payments") if each["captured"]]
+        path = f"{self._base}/v1/payments/{payment['id']}/refund"
+        accepted(self._client.post(path, json={"amount": payment["amount"]}, auth=self._keys))
 
     def notices(self, *types: str) -> list[Notice]:
         """The webhooks of these types that the provider would send."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.fire.world import World
 
 Step = Callable[["World"], Coroutine[Any, Any, None]]
-MODULES: Final = ("bookings", "capacity", "payments", "cancellations", "tickets")
+MODULES: Final = ("bookings", "capacity", "payments", "cancellations", "nights", "tickets")
 
 
 async def no_client(_: World) -> None:

@@ -17,6 +17,9 @@ from common.config import config
 from common.operations import audit
 from common.orders.schemas import OrderStatus
 from common.outbox import OUTBOX
+from common.payments.gateways import GatewayName
+from common.payments.reconciliation import reconcile
+from common.payments.schemas import Discrepancy
 from tests.fire.platform import Platform
 from tests.fire.process import Process, current, unwatched
 from tests.fire.providers import SIDES, Account, Notice, Provider
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 # process left behind is free again, too.
 NEXT_SWEEP: Final = timedelta(seconds=95)
 HOLD: Final = timedelta(minutes=10)
+WEEK: Final = timedelta(days=7)
 IDS: Final = frozenset({"orderId", "refundId", "ticketId", "gatewayReference"})
 CREATED: Final = "google.cloud.firestore.document.v1.created"
 TOKEN_KEPT_S: Final = 300.0
@@ -95,6 +99,7 @@ class World:
         os.environ["GOOGLE_CLOUD_PROJECT"] = self.project
         os.environ["STRIPE_SECRET_KEY"] = f"sk_test_{self.suffix}"
         os.environ["RAZORPAY_KEY_ID"] = f"rzp_test_{self.suffix}"
+        os.environ["PAYSTACK_SECRET_KEY"] = f"sk_test_paystack_{self.suffix}"
         config.cache_clear()
         clock.now = self.now
         self.host = self.guest("host")
@@ -221,6 +226,11 @@ class World:
         self.sweeps += 1
         assert await self._trigger("sweep_outbox", {}) < 300, "the sweeper failed"
 
+    async def night(self) -> None:
+        """The nightly comparison with the providers."""
+        if await self._trigger("reconcile_payments", {}) >= 300:
+            raise Unanswered("reconcile_payments")
+
     async def settle_down(self) -> None:
         """Everything that is under way arrives, retries included."""
         for _ in range(ROUNDS):
@@ -267,7 +277,18 @@ class World:
         broken += [f"unsettled webhook: {path}" for path, fields in webhooks.items() if fields["status"] == "stored"]
         broken += [f"a hold that ran out: {each.order_id}" for each in books.orders if self._overdue(each)]
         broken += [f"unpaid refund: {each.refund_id}" for each in books.refunds if each.status != "succeeded"]
-        return broken + wrong_money(books, [provider.money() for provider in self.providers.values()])
+        broken += wrong_money(books, [provider.money() for provider in self.providers.values()])
+        for name in self.providers:
+            broken += await self._differences(GatewayName(name))
+        return broken
+
+    async def _differences(self, gateway: GatewayName) -> list[str]:
+        """Where our books are not the provider's. A fee that no event tells of is the only thing left to be mended."""
+        with unwatched():
+            report = await reconcile(gateway, self.now() - WEEK, self.now() + WEEK)
+        missed = [each for each in report.repaired if each.discrepancy is not Discrepancy.FEE_NOT_BOOKED]
+        differing = [f"{amount} {currency}" for currency, amount in report.difference.items() if amount]
+        return [f"{gateway} differs: {each}" for each in (*missed, *report.unexplained, *report.foreign, *differing)]
 
     def _overdue(self, order: Order) -> bool:
         return order.status is OrderStatus.HELD and order.hold_expires_at <= self.now()
