@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 from google.cloud.firestore_v1.services.firestore.async_client import FirestoreAsyncClient
+from google.cloud.firestore_v1.types import (
+    BatchGetDocumentsRequest,
+    CommitRequest,
+    RunAggregationQueryRequest,
+    RunQueryRequest,
+    StructuredQuery,
+)
 
 from common import clients
 from common.payments import gateways, stripe_transport
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
 
 # These look only; every other call to a provider may move money.
 PROVIDER_READS: Final = frozenset({"order_of", "facts_of"})
-STREAMS: Final = {"run_query": "query", "run_aggregation_query": "count", "batch_get_documents": "get"}
 
 
 @contextmanager
@@ -39,8 +45,8 @@ def intercepted() -> Iterator[None]:
         patch.setattr(FirestoreAsyncClient, "commit", _commit(FirestoreAsyncClient.commit))
         patch.setattr(FirestoreAsyncClient, "begin_transaction", _begin(FirestoreAsyncClient.begin_transaction))
         patch.setattr(FirestoreAsyncClient, "rollback", _rollback(FirestoreAsyncClient.rollback))
-        for name, verb in STREAMS.items():
-            patch.setattr(FirestoreAsyncClient, name, _read(getattr(FirestoreAsyncClient, name), verb))
+        for name, what in READS.items():
+            patch.setattr(FirestoreAsyncClient, name, _read(getattr(FirestoreAsyncClient, name), what))
         patch.setattr(gateways, "_opened", partial(_watched_gateway, gateways._opened))
         yield
 
@@ -79,14 +85,13 @@ def _commit(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(original)
     async def commit(self: FirestoreAsyncClient, request: Any = None, **more: Any) -> Any:
-        transaction = request.get("transaction", b"")
-        call = firestore_call(Kind.COMMIT, label_of_writes(request["writes"]), transaction)
-        process = current()
+        asked, process = CommitRequest(request), current()
+        call = firestore_call(Kind.COMMIT, label_of_writes(asked.writes), asked.transaction)
 
         async def perform() -> Any:
             reply = await original(self, request=request, **more)
-            process.ended(transaction)
-            process.platform.created(created_by(request["writes"]))
+            process.ended(asked.transaction)
+            process.platform.created(created_by(asked.writes))
             return reply
 
         return await process.cross(call, perform)
@@ -118,21 +123,33 @@ def _rollback(original: Callable[..., Any]) -> Callable[..., Any]:
     return rollback
 
 
-def _read(original: Callable[..., Any], verb: str) -> Callable[..., Any]:
+def _read(original: Callable[..., Any], what: Callable[[Any], str]) -> Callable[..., Any]:
     @wraps(original)
     async def read(self: FirestoreAsyncClient, request: Any = None, **more: Any) -> Any:
-        call = firestore_call(Kind.READ, f"{verb} {_what(request)}")
+        call = firestore_call(Kind.READ, what(request))
         return await current().cross(call, partial(original, self, request=request, **more))
 
     return read
 
 
-def _what(request: Any) -> str:
-    """The collections that a read looks into."""
-    if "documents" in request:
-        return ", ".join(sorted({path.rsplit("/", 2)[-2] for path in request["documents"]}))
-    query = request.get("structured_query") or request["structured_aggregation_query"].structured_query
+def _documents(request: Any) -> str:
+    collections = {path.rsplit("/", 2)[-2] for path in BatchGetDocumentsRequest(request).documents}
+    return f"get {', '.join(sorted(collections))}"
+
+
+def _query(request: Any) -> str:
+    return f"query {_source(RunQueryRequest(request).structured_query)}"
+
+
+def _count(request: Any) -> str:
+    return f"count {_source(RunAggregationQueryRequest(request).structured_aggregation_query.structured_query)}"
+
+
+def _source(query: StructuredQuery) -> str:
     return ", ".join(source.collection_id for source in query.from_)
+
+
+READS: Final = {"batch_get_documents": _documents, "run_query": _query, "run_aggregation_query": _count}
 
 
 def _watched_gateway(opened: Callable[[GatewayName, Config], Gateway], name: GatewayName, configuration: Config) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.cloud.firestore_v1.services.firestore.async_client import FirestoreAsyncClient
-from google.cloud.firestore_v1.types import Write
+from google.cloud.firestore_v1.types import CommitRequest, Write
 
 from common.endpoint import Call
 from common.ids import new_id
@@ -42,10 +42,12 @@ def change_commits(patch: pytest.MonkeyPatch, *changes: Change) -> None:
     commit = FirestoreAsyncClient.commit
 
     async def changed(self: FirestoreAsyncClient, request: Any = None, **more: Any) -> Any:
-        first, *later = [part for change in changes if (part := change(request["writes"]))]
-        reply = await commit(self, request=request | {"writes": first}, **more)
+        asked = CommitRequest(request)
+        first, *later = [part for change in changes if (part := change(list(asked.writes)))]
+        whole = CommitRequest(database=asked.database, writes=first, transaction=asked.transaction)
+        reply = await commit(self, request=whole, **more)
         for part in later:
-            await commit(self, request={"database": request["database"], "writes": part}, **more)
+            await commit(self, request=CommitRequest(database=asked.database, writes=part), **more)
         return reply
 
     patch.setattr(FirestoreAsyncClient, "commit", changed)
