@@ -127,7 +127,8 @@ class RazorpayGateway:
     ) -> RefundResult:
         """Refund a payment, with the key in the header that Razorpay takes and in the notes, where it stays."""
         refund = await _call(lambda: self._refund_for(payment_id, amount, refund_key, order_id, reason))
-        return RefundResult(refund["id"], REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
+        status = REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING)
+        return RefundResult(refund["id"], status, refund["amount"])
 
     def _refund_for(self, payment_id: str, amount: Money, refund_key: str, order_id: str, reason: str) -> Any:
         standing = self._standing_refund(payment_id, refund_key)
