@@ -172,10 +172,11 @@ class ProviderPayment:
 
 @dataclass(frozen=True)
 class RefundResult:
-    """The refund that stands at the provider under a refund key."""
+    """The refund that stands at the provider under a refund key; its amount, where an earlier one is met again."""
 
     refund_id: str
     status: RefundStatus
+    amount_minor: int | None = None
 
 
 class Gateway(Protocol):

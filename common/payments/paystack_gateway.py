@@ -346,4 +346,5 @@ def _refund_key(refund: Mapping[str, Any]) -> str | None:
 
 
 def _refund_result(refund: Mapping[str, Any]) -> RefundResult:
-    return RefundResult(str(refund["id"]), REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
+    status = REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING)
+    return RefundResult(str(refund["id"]), status, int(refund["amount"]))

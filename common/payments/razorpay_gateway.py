@@ -132,7 +132,8 @@ class RazorpayGateway:
         if refund is None:
             notes = {"refundKey": refund_key, "orderId": order_id, "reason": reason[:NOTE_LENGTH]}
             refund = await _call(lambda: self._new_refund(payment_id, amount, notes))
-        return RefundResult(refund["id"], REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING))
+        status = REFUND_STATUSES.get(refund["status"], RefundStatus.PENDING)
+        return RefundResult(refund["id"], status, refund["amount"])
 
     def _new_refund(self, payment_id: str, amount: Money, notes: dict[str, str]) -> Any:
         # The header takes ten or more letters, digits, hyphens and underscores: a digest always fits.

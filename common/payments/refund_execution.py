@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from common import clients, clock, log, outbox
+from common.money import Money
 from common.payments import refund_rules, settlement, store
 from common.payments.gateways import (
     GatewayName,
@@ -61,6 +62,7 @@ async def execute(refund_id: str, attempt: int) -> None:
 
 
 def _fact(refund: Refund, name: GatewayName, payment: Payment, result: RefundResult) -> PaymentEvent:
+    paid = refund.amount.amount_minor if result.amount_minor is None else result.amount_minor
     return PaymentEvent(
         gateway=name,
         event_id=f"{result.status}:{result.refund_id}",
@@ -68,7 +70,7 @@ def _fact(refund: Refund, name: GatewayName, payment: Payment, result: RefundRes
         reference=_reference(refund, payment),
         payment_id=refund.provider_payment_id or "",
         order_id=refund.order_id,
-        amount=refund.amount,
+        amount=Money(amount_minor=paid, currency=refund.amount.currency),
         refund_id=result.refund_id,
         occurred_at=clock.now(),
         refund_key=refund.key,
@@ -88,7 +90,9 @@ async def _refused(refund: Refund, payment: Payment, why: str) -> None:
     except GatewayRefused as unreadable:
         log.warning("the provider does not show the payment", refundId=refund.refund_id, why=unreadable.detail)
     after = await _change(refund, lambda now: refund_rules.after_failure(now, why, clock.now()))
-    if after is not None and after.status is RefundStatus.FAILED:
+    if after is None:
+        raise RetryLater("The refund changed at this moment: if it is still to be made, then as it is now.")
+    if after.status is RefundStatus.FAILED:
         log.alert("refund failed for good", refundId=refund.refund_id, gateway=refund.gateway)
 
 

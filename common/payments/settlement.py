@@ -15,8 +15,9 @@ from common.orders.schemas import Order, OrderStatus
 from common.orders.shards import unit_path
 from common.payments import payment_facts, refunds, store
 from common.payments.gateways import RefundStatus, gateway
+from common.payments.outflow_rules import Reclaim, VoidOrder
 from common.payments.schemas import Payment, PaymentStatus, Webhook, WebhookStatus
-from common.payments.settlement_rules import Books, Reclaim, VoidOrder, settle, ticketed
+from common.payments.settlement_rules import Books, settle, ticketed
 from common.tickets import rules as tickets
 from common.tickets.store import ticket_path
 from common.transaction import attempts, committed

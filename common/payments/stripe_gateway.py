@@ -145,7 +145,7 @@ class StripeGateway:
             }
             params["charge" if _is_charge(payment_id) else "payment_intent"] = payment_id
             refund = await self._client.v1.refunds.create_async(params, {"idempotency_key": f"refund:{refund_key}"})
-        return _refund_result(refund.id, refund.status)
+        return _refund_result(refund.id, refund.status, refund.amount)
 
     async def _standing_refund(self, payment_id: str, refund_key: str) -> RefundResult | None:
         if _is_charge(payment_id):
@@ -154,7 +154,7 @@ class StripeGateway:
             refunds = await self._client.v1.refunds.list_async({"payment_intent": payment_id, "limit": 100})
         async for refund in refunds.auto_paging_iter():
             if refund.metadata and refund.metadata.to_dict().get("refundKey") == refund_key:
-                return _refund_result(refund.id, refund.status)
+                return _refund_result(refund.id, refund.status, refund.amount)
         return None
 
     async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
@@ -251,8 +251,8 @@ def _order_in(metadata: Mapping[str, Any] | None) -> str | None:
     return order_id if isinstance(order_id, str) and order_id else None
 
 
-def _refund_result(refund_id: str, status: str | None) -> RefundResult:
-    return RefundResult(refund_id, REFUND_STATUSES.get(status or "", RefundStatus.PENDING))
+def _refund_result(refund_id: str, status: str | None, amount_minor: int) -> RefundResult:
+    return RefundResult(refund_id, REFUND_STATUSES.get(status or "", RefundStatus.PENDING), amount_minor)
 
 
 def _payment_event(event_id: str, event_type: str, thing: dict[str, Any], at: datetime) -> PaymentEvent | None:
@@ -275,7 +275,7 @@ def _fact_of(thing: dict[str, Any], at: datetime) -> PaymentEvent | None:
         return _fact(told[0], thing, thing["id"], thing[told[1]], at, fee_minor=_fee(thing))
     kind: PaymentEventKind | None = DISPUTE_KINDS.get(thing["status"], PaymentEventKind.DISPUTED)
     if thing["object"] == "refund":
-        kind = REFUND_KINDS.get(_refund_result(thing["id"], thing["status"]).status)
+        kind = REFUND_KINDS.get(REFUND_STATUSES.get(thing["status"], RefundStatus.PENDING))
     # A charge that no payment intent made is not one of ours.
     if kind is None or not isinstance(thing["payment_intent"], str):
         return None

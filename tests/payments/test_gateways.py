@@ -261,7 +261,7 @@ def test_refunds_are_made_once_per_key_and_heard_of(shop: Shop) -> None:
     first = shop.refund(event, 20_000, "refund-1")
     # Paystack answers before it has tried.
     assert first.status is (RefundStatus.PENDING if shop.name is GatewayName.PAYSTACK else RefundStatus.SUCCEEDED)
-    assert shop.refund(event, 20_000, "refund-1") == RefundResult(first.refund_id, RefundStatus.SUCCEEDED)
+    assert shop.refund(event, 20_000, "refund-1") == RefundResult(first.refund_id, RefundStatus.SUCCEEDED, 20_000)
     second = shop.refund(event, 30_000, "refund-2")
     assert second.refund_id != first.refund_id
     heard = {refund.refund_id: refund for refund in shop.heard(PaymentEventKind.REFUNDED, 2)}

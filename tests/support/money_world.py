@@ -13,8 +13,9 @@ from common.orders.schemas import OrderStatus
 from common.orders.shards import Shard
 from common.payments import ledger, payment_facts, refund_rules
 from common.payments.gateways import GatewayName, PaymentEvent, PaymentEventKind, RefundStatus
+from common.payments.outflow_rules import Reclaim, VoidOrder
 from common.payments.schemas import Payment, PaymentStatus, RefundRequest
-from common.payments.settlement_rules import Books, Reclaim, VoidOrder, settle
+from common.payments.settlement_rules import Books, settle
 from common.tickets.rules import new_tickets
 from common.tickets.schemas import TicketStatus
 from tests.support.records import NOW, an_order
