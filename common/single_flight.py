@@ -21,11 +21,15 @@ class SingleFlight(Generic[ResultT]):
         """Whether a call of this key is under way."""
         return key in self._running
 
-    async def do(self, key: Hashable, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """The result of `work`, ours or that of the call that is under way."""
+    def start(self, key: Hashable, work: Callable[[], Awaitable[ResultT]]) -> asyncio.Future[ResultT]:
+        """Begin the call, unless one is under way: from now on `is_running` says so."""
         running = self._running.get(key)
         if running is None:
             running = self._running[key] = asyncio.ensure_future(work())
             running.add_done_callback(lambda _: self._running.pop(key))
+        return running
+
+    async def do(self, key: Hashable, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """The result of `work`, ours or that of the call that is under way."""
         # A caller who gives up must not end the call for the others.
-        return await asyncio.shield(running)
+        return await asyncio.shield(self.start(key, work))

@@ -11,6 +11,8 @@ from pydantic.alias_generators import to_camel
 
 def _in_utc(moment: datetime) -> datetime:
     # Firestore hands back a datetime subclass with nanoseconds: a plain one compares and stores alike.
+    if type(moment) is datetime and moment.tzinfo is UTC:
+        return moment
     try:
         utc = moment.astimezone(UTC)
     except OverflowError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
@@ -65,9 +65,13 @@ def remembered(event_id: str) -> Event | None:
     return memory.recall(event_id)
 
 
-def is_being_read(event_id: str) -> bool:
-    """Whether `recent` would share somebody else's read."""
-    return _reading.is_running((clients.firestore(), event_id))
+def begin_reading(event_id: str) -> bool:
+    """Begin the read that `recent` will share. False if somebody else's is under way."""
+    key = (clients.firestore(), event_id)
+    if _reading.is_running(key):
+        return False
+    _reading.start(key, partial(find, event_id))
+    return True
 
 
 async def recent(event_id: str) -> Event:
@@ -162,6 +166,7 @@ async def _with_inventory(transaction: AsyncTransaction, before: Event, after: E
     return after.model_copy(update={"tiers": tuple(resized if each is new else each for each in after.tiers)})
 
 
+@lru_cache(maxsize=512)
 def refresh_of(event_id: str) -> PlannedTask:
     """The task that brings the event's live availability document up to date, once a second at most."""
     return PlannedTask(

@@ -13,13 +13,13 @@ from common.config import config
 from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem, TemporarilyUnavailable
 from common.events import store as events
 from common.events.store import refresh_of
-from common.firestore_writes import create
 from common.orders import pricing, promotions, rules
 from common.orders.inventory import Busy, Change, EventInventory, Refused, SalesClosed, SoldOut, inventory
 from common.orders.schemas import Order, OrderRequest, OrderStatus
 from common.organizations.policy import require_visible
 from common.outbox import PlannedTask
 from common.paging import decode_cursor, encode_cursor
+from common.shared_reads import shared_reads
 from common.transaction import attempts
 
 if TYPE_CHECKING:
@@ -131,10 +131,16 @@ async def hold(
     try:
         return await _hold(request, buyer, order_id, fingerprint)
     except Problem:
-        first = await find(order_id) if may_repeat else None
+        first = await _first(order_id) if may_repeat else None
         if first is None:
             raise
-        return _repeated(first.order, fingerprint)
+        return _repeated(first, fingerprint)
+
+
+async def _first(order_id: str) -> Order | None:
+    """The order that an earlier request with the same key may have made."""
+    snapshot = await shared_reads().get(order_path(order_id))
+    return Order.of(snapshot.to_dict()) if snapshot.exists else None
 
 
 def _repeated(order: Order, fingerprint: str) -> Order:
@@ -163,9 +169,9 @@ async def _hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint
         except (SoldOut, SalesClosed) as gone:
             raise rules.refusal(order, gone) from None
         except Refused:
-            first = await find(order_id)
+            first = await _first(order_id)
             if first is not None:
-                return _repeated(first.order, fingerprint)
+                return _repeated(first, fingerprint)
             bought = await _bought(order.event_id, buyer.user_id)
             continue
         return order.owning(units)
@@ -176,7 +182,7 @@ async def _sale(request: OrderRequest, buyer: Caller) -> _Sale:
     """Everything that must be read, in one round trip; nothing where this process remembers it."""
     event_id, code = request.event_id, rules.promo_code(request.promo_code or "")
     remembered = events.remembered(event_id)
-    if remembered is None and events.is_being_read(event_id):
+    if remembered is None and not events.begin_reading(event_id):
         # Of a crowd before a cold instance one reads; the others learn from its read what they need themselves.
         remembered = await events.recent(event_id)
     if remembered is None:
@@ -214,7 +220,7 @@ async def _priced(sale: _Sale, request: OrderRequest, buyer: Caller, order_id: s
 def _booking(order: Order, bought: _Bought) -> Change:
     def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
-        create(batch, client.document(order_path(order.order_id)), order.owning(units).document())
+        batch.create(client.document(order_path(order.order_id)), order.owning(units).document())
         _count(batch, order, bought)
         release = PlannedTask(
             function="release_hold",
@@ -224,7 +230,7 @@ def _booking(order: Order, bought: _Bought) -> Change:
         )
         event = order_event("order.held", order, order.created_at)
         path, fields = outbox.entry(order.created_at, event, release, refresh_of(order.event_id))
-        create(batch, client.document(path), fields)
+        batch.create(client.document(path), fields)
 
     return Change(order.order_id, order.takes, (), writes=3, documents=documents_of(order), write=write)
 
@@ -265,7 +271,7 @@ def order_event(type_: str, order: Order, now: datetime, **more: Any) -> outbox.
 
 
 async def _bought(event_id: str, user_id: str) -> _Bought:
-    snapshot = await clients.firestore().document(_bought_path(event_id, user_id)).get()
+    snapshot = await shared_reads().get(_bought_path(event_id, user_id))
     if not snapshot.exists:
         return _Bought({}, None)
     return _Bought((snapshot.to_dict() or {})["tiers"], snapshot.update_time)
