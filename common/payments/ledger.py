@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.ids import derived_id
+from common.payments.gateways import RefundStatus
 from common.payments.schemas import EntryKind, LedgerEntry, Posting, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from common.money import Money
     from common.orders.schemas import Order
     from common.payments.schemas import Payment, Refund
 
@@ -136,6 +138,16 @@ def refund_paid(refund: Refund, now: datetime) -> LedgerEntry:
     amount = refund.amount.amount_minor
     postings = {f"buyer:{refund.buyer_id}": amount, f"gateway:{refund.gateway}": -amount}
     return _of_refund("paid", EntryKind.REFUND_PAID, refund, now, postings)
+
+
+def refund_decided(order: Order, refund: Refund, owed: Money, now: datetime) -> tuple[LedgerEntry, ...]:
+    """All that a new refund books: what nobody had been promised before is owed, and what is gone already is paid."""
+    entries = []
+    if owed.amount_minor:
+        entries.append(refund_owed(order, refund.model_copy(update={"amount": owed}), now))
+    if refund.amount.amount_minor and refund.status is RefundStatus.SUCCEEDED:
+        entries.append(refund_paid(refund, now))
+    return tuple(entries)
 
 
 def refund_bounced(refund: Refund, now: datetime) -> LedgerEntry:

@@ -82,7 +82,7 @@ class Outflows:
             self._complete(refund, outflow_id, outflow)
         elif refund.provider_refund_id == outflow_id:
             self._grow(payment_id, refund, outflow)
-        elif attempt.outflows[refund.provider_refund_id].refund_key is None:
+        elif (other := attempt.outflows.get(refund.provider_refund_id)) and other.refund_key is None:
             # Somebody else's refund had been taken for this one: it stands for itself.
             self.refunds[refund.refund_id] = refund.model_copy(update={"provider_refund_id": outflow_id})
             self.follow(payment_id, attempt, refund.provider_refund_id)
@@ -143,7 +143,8 @@ class Outflows:
         if outflow.kind is PaymentEventKind.DISPUTE_LOST:
             reason = "chargeback"
             self.alerts.append("dispute lost")
-        return self._add(payment_id, outflow_id, reason, amount, min(amount, room))
+        whole, owed = (Money(amount_minor=each, currency=captured.currency) for each in (amount, min(amount, room)))
+        return self._add(payment_id, outflow_id, reason, whole, owed, failed=failed)
 
     def relieve(self, payment_id: str, captured: Money) -> None:
         """Of what we still owe, take off what was paid by others: no more goes back than was captured.
@@ -170,25 +171,25 @@ class Outflows:
             entry = ledger.refund_paid(refund.model_copy(update={"amount": _money(more, refund)}), self.now)
             self.entries.append(entry.model_copy(update={"entry_id": f"{entry.entry_id}_up_to_{whole.amount_minor}"}))
 
-    def _add(self, payment_id: str, outflow_id: str, reason: str, amount: int, owed_minor: int) -> Refund | None:
-        currency, gateway = self.order.amounts.total.currency, self.payment.gateway
+    def _add(
+        self, payment_id: str, outflow_id: str, reason: str, amount: Money, owed: Money, *, failed: bool
+    ) -> Refund | None:
+        """A refund that we had not decided; `owed` of it nobody had been promised before."""
+        name, gateway = refund_rules.PROVIDER, self.payment.gateway
+        refund_id = derived_id("ref", gateway, outflow_id)
         refund = refund_rules.new_refund(
-            derived_id("ref", gateway, outflow_id),
-            self.order,
-            Money(amount_minor=amount, currency=currency),
-            reason,
-            (),
-            refund_rules.PROVIDER,
-            self.now,
-            (gateway, payment_id),
-        ).model_copy(update={"attempt": 0, "provider_refund_id": outflow_id, "stray": not self.bought(payment_id)})
-        owed = Money(amount_minor=owed_minor, currency=currency)
-        if owed_minor and refund_rules.left_of(self.order) == owed and self.order.status in PAID_BACK:
-            self.first = VoidOrder(refund, owed)
+            refund_id, self.order, amount, reason, (), name, self.now, (gateway, payment_id)
+        )
+        made = {"attempt": 0, "provider_refund_id": outflow_id, "stray": not self.bought(payment_id)}
+        refund = refund.model_copy(update=made)
+        if owed.amount_minor and refund_rules.left_of(self.order) == owed and self.order.status in PAID_BACK:
+            # What is gone is booked with the order's end: nothing is left to do in between.
+            gone = {"status": RefundStatus.SUCCEEDED, "succeeded_at": self.now}
+            self.first = VoidOrder(refund if failed else refund.model_copy(update=gone), owed)
             return None
-        if owed_minor:
+        if owed.amount_minor:
             self.entries.append(ledger.refund_owed(self.order, refund.model_copy(update={"amount": owed}), self.now))
-            given_back = self.order.refunded_minor + owed_minor
+            given_back = self.order.refunded_minor + owed.amount_minor
             self.order = self.order.model_copy(
                 update={"refunded_minor": given_back, "status": OrderStatus.PARTIALLY_REFUNDED}
             )

@@ -118,16 +118,14 @@ def _change(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: R
             unused = client.write_option(last_update_time=read_at[ticket.ticket_id])
             batch.update(client.document(ticket_path(ticket.ticket_id)), died, option=unused)
         batch.create(client.document(store.refund_path(refund.refund_id)), refund.document())
-        if decision.amount.amount_minor:
-            owed = refund.model_copy(update={"amount": decision.amount})
-            entry = ledger.refund_owed(order, owed, now)
+        for entry in ledger.refund_decided(order, refund, decision.amount, now):
             batch.create(client.document(store.ledger_path(entry.entry_id)), entry.document())
         orders.uncount(batch, order, units)
         path, told = store.refund_outbox(f"order.{decision.status}", order, refund, now)
         batch.create(client.document(path), told)
 
     documents = orders.documents_of(order)
-    return Change(order.order_id, {}, units, writes=5 + len(units), documents=documents, write=write)
+    return Change(order.order_id, {}, units, writes=6 + len(units), documents=documents, write=write)
 
 
 def refund_reply(refund: Refund) -> RefundReply:

@@ -81,7 +81,7 @@ def settle(books: Books, now: datetime, nothing_left: str | None = None) -> Sett
             continue
         work.place(payment_id, attempt, attempt.captured, nothing_left)
         if work.first is None:
-            work.book_fee(payment_id, attempt)
+            work.book_fee(payment_id, attempt, attempt.captured)
             work.book_split(payment_id, attempt)
             work.follow_all(payment_id, attempt, attempt.captured)
     known = {
@@ -123,11 +123,11 @@ class _Settlement(Outflows):
         self.refunds[refund.refund_id] = refund
         self.entries.append(ledger.stray_capture(refund, self.now))
 
-    def book_fee(self, payment_id: str, attempt: Attempt) -> None:
+    def book_fee(self, payment_id: str, attempt: Attempt, captured: Money) -> None:
         """What the provider keeps of a capture, of one that goes back too, as soon as it is known."""
         if not attempt.fee_minor or payment_id in self.payment.fees_booked:
             return
-        entry = ledger.gateway_fee(self.payment, attempt.fee_minor, self.now)
+        entry = ledger.gateway_fee(self.payment.model_copy(update={"amount": captured}), attempt.fee_minor, self.now)
         if not self.bought(payment_id):
             entry = entry.model_copy(update={"entry_id": f"{self.stray_id(payment_id)}_fee"})
         self.entries.append(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from common import clients, transaction
 from common.events import store as events
 from common.operations.audit import audit_event
 from common.orders import capacity
+from common.orders.inventory import SOLD_OUT_FOR
 from tests.support.people import accepted, order_body, publish_event, refused, tier_body
 
 if TYPE_CHECKING:
@@ -132,6 +134,7 @@ def test_a_sold_out_tier_sells_again_everywhere_once_it_is_raised(
     assert left(host, event) == (4, 0, True)
     accepted(set_capacity(host, event, 1_000))  # in new shards, which no instance has seen
     assert left(host, event) == (1_000, 996, False)
+    time.sleep(SOLD_OUT_FOR.total_seconds())  # so long an instance may still remember that it found nothing
     orders = [accepted(buyer.post("/v1/orders", order_body(event, 3))) for _ in range(4)]
     # Each is given up through the other instance, whose view may be older than the unit's shard.
     for order in orders:

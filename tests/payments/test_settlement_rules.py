@@ -78,6 +78,15 @@ def test_a_wrong_amount_goes_back_and_is_raised() -> None:
     assert world.violations() == []
 
 
+def test_a_capture_in_another_currency_goes_back_in_that_currency() -> None:
+    world = MoneyWorld()
+    world.hear(fact("captured", currency="NGN", fee_minor=9))
+    world.hear(fact("refunded", amount=PART.amount_minor, currency="NGN", refund_id="re_dashboard"))
+    assert {(each.amount.currency, each.stray) for each in world.refunds.values()} == {("NGN", True)}
+    assert {entry.currency for entry in world.entries.values()} == {"NGN"}
+    assert (world.order.status, world.violations()) == ("held", [])
+
+
 def test_a_payment_after_the_hold_takes_units_again_or_goes_back() -> None:
     for units_left, status, count in ((10, "ticketed", 2), (0, "expired", 0)):
         world = MoneyWorld()

@@ -113,9 +113,7 @@ class MoneyWorld:
 
     def _give_back(self, decision: refund_rules.Decision, refund: Refund) -> None:
         assert refund.refund_id not in self.refunds
-        if decision.amount.amount_minor:
-            owed = refund.model_copy(update={"amount": decision.amount})
-            self._append([ledger.refund_owed(self.order, owed, NOW)])
+        self._append(ledger.refund_decided(self.order, refund, decision.amount, NOW))
         self.refunds[refund.refund_id] = refund
         for ticket in decision.tickets:
             self.tickets[ticket.ticket_id] = ticket.model_copy(update={"status": TicketStatus.CANCELLED})
