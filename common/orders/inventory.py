@@ -130,10 +130,8 @@ class EventInventory:
         SoldOut, SalesClosed: nothing written. Refused: a document of the caller's own was not as expected.
         Busy, TemporarilyUnavailable: the outcome may be unknown, a repeat with the same ids is safe.
         """
-        if (
-            self._line.commits * self._pace.seconds / MOST_IN_FLIGHT > MOST_WAIT_S
-            or len(self._line) + len(self._short) >= MOST_WAITING
-        ):
+        wait_s = self._line.commits * self._pace.seconds / MOST_IN_FLIGHT
+        if wait_s > MOST_WAIT_S or len(self._line) + len(self._short) >= MOST_WAITING:
             raise Busy
         waiting = Waiting(change, asyncio.get_running_loop().create_future())
         self._line.add(waiting)
@@ -150,7 +148,7 @@ class EventInventory:
 
     def _served(self, done: asyncio.Task[bool]) -> None:
         self._serving.discard(done)
-        if done.result():
+        if not done.cancelled() and done.result():
             self._start()
 
     async def _serve_next(self) -> bool:

@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.support.cost_recorder import CostRecorder
 from tests.support.people import accepted, order_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     import httpx
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tests.conftest import SignIn
     from tests.costs.scenarios import Act
     from tests.support.cost_recorder import Cost
+    from tests.support.people import Json
     from tests.support.server import GatewayThread
 
 
@@ -164,22 +166,69 @@ def test_a_promo_code_adds_its_use_and_no_round_trip(shop: Shop, recorder: CostR
         assert (cost.commits, cost.writes) == (1, 6), "order, outbox, and of tier and code a shard and a unit each"
 
 
-def test_bookings_that_meet_share_their_commit(shop: Shop, recorder: CostRecorder) -> None:
+def crowd(event: Json, size: int, *, quantity: int = 1, may_repeat: bool = False) -> Coroutine[Any, Any, list[Any]]:
+    """So many different people's bookings at once, at the store; each one's order or what refused it."""
     from common.orders import store
     from common.orders.schemas import OrderRequest
     from common.tokens import Caller
 
-    event = shop.event()
-    shop.order(event)  # the process knows the event and its inventory
-    request = OrderRequest.model_validate(order_body(event))
-    bookings = [store.hold(request, Caller(f"buyer-{number}"), f"ord_{number}", "f") for number in range(10)]
+    request = OrderRequest.model_validate(order_body(event, quantity))
 
     async def at_once() -> list[Any]:
-        return await asyncio.gather(*bookings)
+        run = uuid4().hex
+        bookings = (
+            store.hold(request, Caller(f"buyer-{number}"), f"ord_{run}{number}", "f", may_repeat=may_repeat)
+            for number in range(size)
+        )
+        return await asyncio.gather(*bookings, return_exceptions=True)
 
+    return at_once()
+
+
+def test_bookings_that_meet_share_their_commit(shop: Shop, recorder: CostRecorder) -> None:
+    event = shop.event()
+    shop.order(event)  # the process knows the event and its inventory
     recorder.take()
-    orders = shop.gateway.run(at_once())
+    orders = shop.gateway.run(crowd(event, 10))
     shared = recorder.take()
     assert len({order.units for order in orders}) == 10
     assert shared.calls <= 5, "half a round trip a booking"
     assert shared.writes <= 10 * 3 + shared.commits, "one write of the shard for all that share a commit"
+
+
+@pytest.mark.parametrize("one_reads", [True, False], ids=["one reads", "control: each reads"])
+def test_of_a_crowd_before_a_cold_process_one_reads(
+    shop: Shop, recorder: CostRecorder, monkeypatch: pytest.MonkeyPatch, one_reads: bool
+) -> None:
+    from common.events import store as events
+
+    if not one_reads:
+        monkeypatch.setattr(events, "begin_reading", lambda _: True)
+    event = shop.event()
+    forget(shop.gateway)
+    recorder.take()
+    orders = shop.gateway.run(crowd(event, 40))
+    cold = recorder.take()
+    assert len({order.units for order in orders}) == 40
+    # The event, its one shard, and the reader's own count: the others learn first that there is no limit.
+    assert cold.reads == (3 if one_reads else 42)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "control: one by one"])
+def test_a_crowd_that_is_turned_away_asks_for_earlier_orders_together(
+    shop: Shop, recorder: CostRecorder, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    from common import shared_reads
+    from common.orders.inventory import SoldOut
+
+    if not shared:
+        monkeypatch.setattr(shared_reads, "MOST_DOCUMENTS", 1)
+    event = shop.event()
+    sold = shop.gateway.run(crowd(event, 10, quantity=10))
+    assert sum(len(order.units) for order in sold) == event["tiers"][0]["capacity"]
+    recorder.take()
+    answers = shop.gateway.run(crowd(event, 90, may_repeat=True))
+    cost = recorder.take()
+    assert {type(answer) for answer in answers} == {SoldOut}
+    assert cost.reads == 90 + 2, "each their own order; expired holds and the shard were looked for once"
+    assert cost.calls == (3 if shared else 92)

@@ -13,7 +13,7 @@ import pytest
 from common import clients, clock
 from common.events import store as events
 from common.operations.audit import audit_event
-from common.orders import store
+from common.orders import inventory, store, waiting_line
 from common.orders.inventory import EventInventory
 from common.orders.shards import unit_path
 from tests.support.people import Json, Person, accepted, event_body, order_body, publish_event, refused, tier_body
@@ -287,6 +287,37 @@ def buy_all(gateway: GatewayThread, sign_in: SignIn, event: Json, buyers: int) -
             return Counter(await asyncio.gather(*map(one, people)))
 
     return asyncio.run(crowd())
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "control: without the bound"])
+def test_more_buyers_than_can_be_served_soon_are_asked_to_come_back(
+    gateway: GatewayThread, host: Person, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    """Five bookings a commit, 0.3 s a commit, two at a time: sixty buyers at once would be almost two seconds' work."""
+    from common.firestore_writes import PlainBatch
+
+    commit = PlainBatch.commit
+
+    async def slow(self: PlainBatch, **how: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await commit(self, **how)
+
+    event = publish_event(host, tier_body(capacity=200))
+    people = [sign_in(f"b{number}") for number in range(60)]
+    monkeypatch.setattr(PlainBatch, "commit", slow)
+    monkeypatch.setattr(waiting_line, "MOST_WRITES", 20)
+    monkeypatch.setattr(inventory, "MOST_WAIT_S", 0.3 if bounded else float("inf"))
+    accepted(people[0].post("/v1/orders", order_body(event)))
+    with ThreadPoolExecutor(60) as pool:
+        replies = list(pool.map(lambda person: person.post("/v1/orders", order_body(event)), people))
+    busy = [reply for reply in replies if reply.status_code != 201]
+    for reply in busy:
+        refused(reply, 503, "busy")
+        assert int(reply.headers["Retry-After"]) > 0
+    assert len(replies) - len(busy) >= 10
+    assert bool(busy) == bounded
+    assert left(host, event) == [200 - 1 - len(replies) + len(busy)]
+    assert gateway.run(audit_event(event["eventId"])) == ()
 
 
 @pytest.mark.usefixtures("two_instances")
