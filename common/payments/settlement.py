@@ -157,7 +157,8 @@ def _may_have_refunds(order: Order, before: Payment, after: Payment) -> bool:
 def _write(batch: AsyncWriteBatch, seen: _Seen, settled: Settled, now: datetime) -> None:
     """Write what changed, each document as it was seen or new, and tell of it."""
     before, after = seen.stored, settled.books
-    if after.payment != before.payment:
+    # The payment is the guard of everything else: a decision that comes late must not take effect beside another.
+    if after != before:
         path = store.payment_path(after.order.order_id, after.payment.gateway)
         _put(batch, seen, path, after.payment.model_copy(update={"heard_at": now}).document())
     if after.order != before.order:
