@@ -15,6 +15,7 @@ from uuid import uuid4
 from common import clients, clock
 from common.config import config
 from common.operations import audit
+from common.operations.books import books_of
 from common.orders.schemas import OrderStatus
 from common.outbox import OUTBOX
 from common.payments.gateways import GatewayName
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import httpx
     from starlette.types import ASGIApp
 
-    from common.operations.audit import Books
+    from common.operations.books import Books
     from common.orders.schemas import Order
     from tests.fire.faults import Fault
     from tests.fire.platform import QueuedTask
@@ -268,7 +269,7 @@ class World:
     async def broken_promises(self) -> list[str]:
         """What does not hold once everything has settled."""
         with unwatched():
-            books = await audit._books(self.event["eventId"])
+            books = await books_of(self.event["eventId"])
             outbox, webhooks = await asyncio.gather(self.documents(OUTBOX), self.documents("webhooks"))
         broken = [str(violation) for violation in audit.check(books, self.now())]
         broken += [f"stuck in the outbox: {entry}" for entry in outbox.values()]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.operations.audit import IN_FLIGHT, Books, check
+from common.operations.audit import IN_FLIGHT, check
+from common.operations.books import Books
 from common.orders.schemas import OrderStatus, PromoUse
 from common.orders.shards import Shard
 from common.payments import ledger, refund_rules

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.money import Money
 from common.operations import audit
+from common.operations.books import Books as EventBooks
 from common.orders.schemas import OrderStatus
 from common.orders.shards import Shard
 from common.payments import ledger, payment_facts, refund_rules
@@ -176,7 +177,7 @@ class MoneyWorld:
         taken = {unit.number for unit in units}
         returned = tuple(number for number in range(10) if number not in taken)
         held = "held" if self.order.status is OrderStatus.HELD else "sold"
-        books = audit.Books(
+        books = EventBooks(
             event_id=self.order.event_id,
             capacity={"tier_1": 10},
             shards=(Shard("shard", "tier_1", 0, 10, 10, returned, open=True),),
