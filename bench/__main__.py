@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import json
+import math
 import os
-import statistics
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import httpx
 import uvloop
 
-from bench import booking
+from bench import booking, goals, scenarios
+from bench.cloud import LOGS, forget_all, local_cloud
+from bench.goals import ceiling_name
 from bench.load import encode, send_for
-from bench.measurement import Rate, Sale, middle, rate
+from bench.measurement import Part, Rate, Runs, Sale, rate
+from bench.sellers import Sellers, open_event
 from bench.server import COUNTED, EMPTY, GATEWAY, ROOT, program
+from common import clients
+from common.operations.audit import audit_event
 from emulators.addresses import Ports
-from emulators.local_cloud import LocalCloud
 from emulators.processes import Processes, StartFailed
-from tests.support.cost_recorder import CostRecorder
 from tests.support.people import Person, SigningKeys, accepted, order_body, publish_event, tier_body
 from tests.support.server import AnswerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 RESULT: Final = ROOT / "build" / "bench.json"
-LOGS: Final = ROOT / ".local" / "bench" / "logs"
 RUNS: Final = 3
-WARMING_RUNS: Final = 4
-READ_SECONDS: Final = 2.0
+READ_SECONDS: Final = 1.0
 READERS: Final = 64
-CROWDS: Final = (32, 128)
+BOOKERS: Final = 32
 # Away from the events of the sales, so that a page of the nearby list is always of the same length.
 NEARBY_EVENTS: Final = 20
 LAGOS: Final = {
@@ -51,53 +52,67 @@ LAGOS: Final = {
 class Bench:
     """Runs every measurement in one project, and keeps each run."""
 
-    def __init__(self, project: str, keys: SigningKeys, processes: Processes) -> None:
-        self._project, self._keys, self._processes = project, keys, processes
+    def __init__(self, project: str, keys: SigningKeys) -> None:
+        self._project, self._keys = project, keys
         self._tokens = [keys.token(project, f"buyer-{number}") for number in range(booking.BUYERS)]
-        self.runs: dict[str, list[Rate]] = {}
-
-    def run(self) -> None:
-        """All of it: the database warm first, then each way to book beside its ceiling, then the reads."""
-        ports = iter(dataclasses.astuple(Ports.free()))
-        kinds = (COUNTED, COUNTED, GATEWAY, EMPTY)
-        one, other, plain, empty = (self._serve(kind, next(ports)) for kind in kinds)
-        self._processes.wait_ready()
-        with httpx.Client(base_url=one, timeout=60, trust_env=False) as client:
-            host = Person("host", self._keys.token(self._project, "host"), client)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._sales(host, [one, other]))
-                runner.run(self._reads(host, plain, empty))
-
-    def _serve(self, kind: str, port: int) -> str:
-        self._processes.start(program(kind, port, {"GOOGLE_CLOUD_PROJECT": self._project}))
-        return f"http://127.0.0.1:{port}"
+        self.runs = Runs()
+        self.faults: list[str] = []
 
     def _keep(self, name: str, result: Rate) -> None:
-        self.runs.setdefault(name, []).append(result)
+        self.runs.keep(name, result)
         print(f"  {name}: {result.per_second:.0f}/s", file=sys.stderr)
 
-    async def _sales(self, host: Person, urls: Sequence[str]) -> None:
-        recorder = CostRecorder()
-        stock = booking.stock_client(self._project)
-        for _ in range(WARMING_RUNS):
-            await booking.ceiling(stock, CROWDS[0])
-            await booking.over_http(urls, *self._tier(host), self._tokens, CROWDS[0])
-        recorder.start()
-        for _ in range(RUNS):
-            for crowd in CROWDS:
-                self._keep(f"ceiling {crowd}", await booking.ceiling(stock, crowd))
-                self._keep(f"store {crowd}", await booking.at_the_store(*self._tier(host), crowd, recorder))
-                for count in (1, 2):
-                    tier = self._tier(host)
-                    result = await booking.over_http(urls[:count], *tier, self._tokens, crowd)
-                    self._keep(f"http {crowd}, {count} process{'es' * (count > 1)}", result)
-        await booking.close(stock)
-        recorder.stop()
+    async def at_the_store(self) -> None:
+        """In separate processes; first rounds that are not kept warm the emulator and the processes."""
+        with Sellers(max(scenarios.PROCESSES)) as sellers:
+            for _ in range(2):
+                sellers.ceiling(max(scenarios.CROWDS))
+                await self._sale(sellers, scenarios.one_tier(128, 4))
+            for turn in range(RUNS):
+                for at_once in scenarios.CROWDS:
+                    self._keep(ceiling_name(at_once), sellers.ceiling(at_once))
+                for scenario in scenarios.ALL:
+                    self._keep(scenario.name, await self._sale(sellers, scenario, audit=turn == 0))
+                await forget_all(self._project)
+        await clients.close()
 
-    def _tier(self, host: Person) -> tuple[str, str]:
-        """A new event's only tier."""
+    async def _sale(self, sellers: Sellers, scenario: scenarios.Scenario, *, audit: bool = False) -> Sale:
+        event_id, tier_ids = await open_event(scenario)
+        result = sellers.sale(scenario, event_id, tier_ids)
+        if not result.exact(scenario.orders, scenario.buyers):
+            failed = sorted(set(result.failed))[:3]
+            self.faults.append(f"{scenario.name}: {result.sold} sold, {result.sold_out} sold out, {failed}")
+        if audit:
+            self.faults += [f"{scenario.name}: {violation}" for violation in await audit_event(event_id)]
+        return result
+
+    async def over_http(self, processes: Processes) -> None:
+        """Bookings through one and two gateways, and reads."""
+        ports = iter(dataclasses.astuple(Ports.free()))
+        one, other, plain, empty = (
+            self._serve(processes, kind, next(ports)) for kind in (COUNTED, COUNTED, GATEWAY, EMPTY)
+        )
+        processes.wait_ready()
+        with httpx.Client(base_url=one, timeout=60, trust_env=False) as client:
+            host = Person("host", self._keys.token(self._project, "host"), client)
+            for turn in range(RUNS + 1):
+                for count in (1, 2):
+                    name = f"HTTP, {BOOKERS} at once, {count} process{'es' * (count > 1)}"
+                    await self._http_sale(host, (one, other)[:count], name, keep=turn > 0)
+            await self._reads(host, plain, empty)
+
+    def _serve(self, processes: Processes, kind: str, port: int) -> str:
+        processes.start(program(kind, port, {"GOOGLE_CLOUD_PROJECT": self._project}))
+        return f"http://127.0.0.1:{port}"
+
+    async def _http_sale(self, host: Person, urls: Sequence[str], name: str, *, keep: bool) -> None:
         event = publish_event(host, tier_body(capacity=booking.UNITS))
-        return event["eventId"], event["tiers"][0]["tierId"]
+        tier_id = event["tiers"][0]["tierId"]
+        result = await booking.over_http(urls, event["eventId"], tier_id, self._tokens, BOOKERS)
+        if not result.exact(booking.UNITS, booking.BUYERS):
+            self.faults.append(f"{name}: {result.sold} sold, {result.sold_out} sold out, {set(result.failed)}")
+        if keep:
+            self._keep(name, result)
 
     async def _reads(self, host: Person, plain: str, empty: str) -> None:
         events = [publish_event(host, tier_body(capacity=10), venue=LAGOS) for _ in range(NEARBY_EVENTS)]
@@ -112,80 +127,61 @@ class Bench:
         }
         for turn in range(RUNS + 1):
             for name, (url, request) in requests.items():
+                began = time.perf_counter()
                 answers = await send_for([url], request, READERS, READ_SECONDS)
                 refused = [answer for answer in answers if answer.status != 200]
                 if refused:
                     raise SystemExit(f"{name}: {refused[0].status} {refused[0].body.decode()}")
                 if turn:  # the first turn warms
-                    self._keep(name, rate([answer.took for answer in answers], READ_SECONDS))
+                    ended = max(answer.ended for answer in answers)
+                    took = [answer.took for answer in answers]
+                    self._keep(name, rate([Part(began, ended, float("nan"), took, ["done"] * len(took))]))
 
     def result(self) -> dict[str, Any]:
-        """Medians, ratios of medians, and every run."""
-        figures = {name: dataclasses.asdict(middle(runs)) for name, runs in self.runs.items()}
-        goals = []
-        for crowd in CROWDS:
-            store, one, two = f"store {crowd}", f"http {crowd}, 1 process", f"http {crowd}, 2 processes"
-            goals.append(self._goal(store, f"ceiling {crowd}", 1.0))
-            goals.append(self._goal(one, "signed-in read", 0.4))
-            goals.append(self._goal(two, one, 1.0))
-        runs = {name: [dataclasses.asdict(run) for run in runs] for name, runs in self.runs.items()}
-        return {"medians": figures, "goals": goals, "exact": self._exact(), "runs": runs}
-
-    def _goal(self, name: str, other: str, least: float) -> dict[str, Any]:
-        ratio = self._median(name) / self._median(other)
-        return {"of": name, "to": other, "ratio": ratio, "least": least, "met": ratio >= least}
-
-    def _median(self, name: str) -> float:
-        return statistics.median(run.per_second for run in self.runs[name])
-
-    def _exact(self) -> bool:
-        sales = [run for runs in self.runs.values() for run in runs if isinstance(run, Sale)]
-        return all(sale.exact(booking.UNITS, booking.BUYERS) for sale in sales)
+        """The middle run of each, the goals, and every run."""
+        judged = [*goals.at_the_store(self.runs), *goals.over_http(self.runs)]
+        return {
+            "medians": {name: dataclasses.asdict(self.runs.middle(name)) for name in self.runs.of},
+            "goals": [dataclasses.asdict(goal) | {"met": goal.met, "text": str(goal)} for goal in judged],
+            "exact": not self.faults,
+            "faults": self.faults,
+            "runs": {name: [dataclasses.asdict(run) for run in runs] for name, runs in self.runs.of.items()},
+        }
 
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
-    lines = [
-        f"{'':28}{'per s':>8}{'p50 ms':>9}{'p95 ms':>9}{'attempts':>10}{'round trips':>13}{'reads':>8}  (a booking)"
-    ]
+    columns = {"per_second": 0, "p50_ms": 1, "p95_ms": 1, "cpu_us": 0, "attempts": 3, "round_trips": 3, "reads": 3}
+    heads = ("per s", "p50 ms", "p95 ms", "cpu us", "commits", "round trips", "reads")
+    lines = [f"{'':52}" + "".join(f"{head:>12}" for head in heads) + "  (each; a sale's for each order held)"]
     for name, figures in result["medians"].items():
-        line = f"{name:28}{figures['per_second']:8.0f}{figures['p50_ms']:9.1f}{figures['p95_ms']:9.1f}"
-        if "attempts" in figures:
-            line += f"{figures['attempts']:10.3f}{figures['round_trips']:13.3f}{figures['reads']:8.3f}"
-        lines.append(line)
-    for goal in result["goals"]:
-        verdict = "met" if goal["met"] else "MISSED"
-        lines.append(f"{goal['of']} / {goal['to']}: {goal['ratio']:.0%}, goal {goal['least']:.0%}: {verdict}")
-    return "\n".join([*lines, f"every sale exact: {'yes' if result['exact'] else 'NO'}"])
-
-
-@contextlib.contextmanager
-def local_cloud() -> Iterator[None]:
-    """The emulators that the environment names, or a cloud of our own."""
-    if "FIRESTORE_EMULATOR_HOST" in os.environ:
-        yield
-        return
-    with LocalCloud(Ports.free(), state=LOGS.parent) as cloud:
-        os.environ.update(cloud.environment())
-        yield
+        values = ((figures.get(column, math.nan), digits) for column, digits in columns.items())
+        cells = (" " * 12 if math.isnan(value) else f"{value:12.{digits}f}" for value, digits in values)
+        lines.append(f"{name:52}" + "".join(cells))
+    lines += [goal["text"] for goal in result["goals"]]
+    return "\n".join([*lines, f"every sale exact: {'yes' if result['exact'] else 'NO'}", *result["faults"]])
 
 
 def main() -> int:
+    began = time.monotonic()
     project, keys = f"demo-bench-{uuid4().hex[:8]}", SigningKeys()
     body = json.dumps(keys.jwks()).encode()
     with local_cloud(), Processes(LOGS) as processes:
         server = AnswerThread(lambda _: (200, body, {"Cache-Control": "public, max-age=3600"}))
         os.environ |= {"GOOGLE_CLOUD_PROJECT": project, "FIREBASE_KEYS_URL": server.url}
         os.environ.pop("FIREBASE_AUTH_EMULATOR_HOST", None)
-        bench = Bench(project, keys, processes)
+        bench = Bench(project, keys)
         try:
-            bench.run()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(bench.at_the_store())
+                runner.run(bench.over_http(processes))
         finally:
             server.stop()
     result = bench.result()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
+    print(f"measured in {time.monotonic() - began:.0f} s")
     return 0 if result["exact"] else 1
 
 
