@@ -21,9 +21,10 @@ from common.outbox import OUTBOX
 from common.payments.gateways import GatewayName
 from common.payments.reconciliation import reconcile
 from common.payments.schemas import Discrepancy
+from tests.fire.money_check import wrong_money
 from tests.fire.platform import Platform
 from tests.fire.process import Process, current, unwatched
-from tests.fire.providers import SIDES, Account, Notice, Provider
+from tests.fire.providers import SIDES, Notice, Provider
 from tests.support.people import Json, event_body, tier_body
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import httpx
     from starlette.types import ASGIApp
 
-    from common.operations.books import Books
     from common.orders.schemas import Order
     from tests.fire.faults import Fault
     from tests.fire.platform import QueuedTask
@@ -49,7 +49,6 @@ TOKEN_KEPT_S: Final = 300.0
 ATTEMPTS_AT_ONCE: Final = 3
 ROUNDS: Final = 8
 BACKOFF: Final = timedelta(seconds=2)
-SOLD: Final = {OrderStatus.TICKETED, OrderStatus.PARTIALLY_REFUNDED, OrderStatus.REFUNDED}
 
 
 class Unanswered(Exception):
@@ -311,27 +310,6 @@ class World:
         """Publish the draft. A repeat without a key hears that it is published."""
         path = f"/v1/events/{self.event['eventId']}/publish"
         await self.ask("published", self.host, "POST", path, done="already_published")
-
-
-def wrong_money(books: Books, accounts: list[Account]) -> list[str]:
-    """Captured at the providers is what tickets cost and what went back; the ledger says the same."""
-    captured, returned = sum(each.captured for each in accounts), sum(each.refunded for each in accounts)
-    kept = sum(
-        order.amounts.total.amount_minor - order.refunded_minor for order in books.orders if order.status in SOLD
-    )
-    wrong = []
-    if captured != kept + returned:
-        wrong.append(f"captured {captured} is not ticketed {kept} + refunded {returned}")
-    ours, theirs = sum(bool(each.amount.amount_minor) for each in books.refunds), sum(each.refunds for each in accounts)
-    if ours != theirs:
-        wrong.append(f"{ours} refunds of ours, {theirs} at the providers")
-    posted = [posting for entry in books.ledger for posting in entry.postings]
-    at_gateways = sum(each.amount_minor for each in posted if each.account.startswith(("gateway:", "gateway_fees:")))
-    if at_gateways != captured - returned:
-        wrong.append(f"the ledger expects {at_gateways} at the providers, they have {captured - returned}")
-    if owed := sum(each.amount_minor for each in posted if each.account.startswith("buyer:")):
-        wrong.append(f"{-owed} are owed to buyers although every refund is paid")
-    return wrong
 
 
 ORGANIZATION: Final = {"name": "Mill Nights", "country": "IN", "currency": "INR"}
