@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types bench openapi costs clean
+.PHONY: help run test fire lint types bench openapi costs clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -18,6 +18,9 @@ run: $(INSTALLED) ## Start everything on this machine with seeded events; Ctrl-C
 
 test: lint types ## Lint, types, then every test on real emulators: what CI runs
 	$(RUN) -m pytest -n auto
+
+fire: $(INSTALLED) ## Every crash, fault and order of events at every remote call, with a summary
+	MARQUEE_FIRE=full $(RUN) -m pytest tests/fire -n auto
 
 lint: $(INSTALLED) ## Check style and format
 	$(RUN) -m ruff check .

@@ -24,6 +24,7 @@ class Config:
     allowed_origins: str = ""
     hold_seconds: int = 600
     booking_fee_basis_points: int = 1_000
+    payout_after_days: int = 3
     ticket_signing_key: str = ""
     retired_ticket_keys: str = ""
     stripe_api_base: str = "https://api.stripe.com"
@@ -34,6 +35,9 @@ class Config:
     razorpay_key_id: str = ""
     razorpay_key_secret: str = ""
     razorpay_webhook_secret: str = ""
+    paystack_api_base: str = "https://api.paystack.co"
+    paystack_secret_key: str = ""
+    paystack_mail_domain: str = "buyers.marquee.example"
     fcm_api_base: str = "https://fcm.googleapis.com"
     sendgrid_api_base: str = "https://api.sendgrid.com"
     sendgrid_api_key: str = ""

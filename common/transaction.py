@@ -12,7 +12,7 @@ from common.errors import TemporarilyUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from google.cloud.firestore import AsyncTransaction
+    from google.cloud.firestore import AsyncTransaction, AsyncWriteBatch
 
 ResultT = TypeVar("ResultT")
 ATTEMPTS: Final = 6
@@ -54,3 +54,14 @@ async def read(transaction: AsyncTransaction, *paths: str) -> list[dict[str, Any
     async for snapshot in client.get_all(references, transaction=transaction):
         found[snapshot.reference.path] = snapshot.to_dict()
     return [found[path] for path in paths]
+
+
+async def committed(batch: AsyncWriteBatch) -> bool:
+    """Whether the commit went through; False when somebody else changed one of its documents first."""
+    from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition, NotFound
+
+    try:
+        await batch.commit()
+    except (Aborted, AlreadyExists, FailedPrecondition, NotFound):
+        return False
+    return True

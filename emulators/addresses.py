@@ -31,6 +31,7 @@ OWNERS: Final = {
     "tasks": "the Cloud Tasks emulator",
     "stripe": "the fake Stripe",
     "razorpay": "the fake Razorpay",
+    "paystack": "the fake Paystack",
     "inbox": "the message inbox",
     "services": "the local services (identity, Eventarc, Scheduler, Pub/Sub push)",
 }
@@ -50,6 +51,7 @@ class Ports:
     razorpay: int = 8202
     inbox: int = 8203
     services: int = 8204
+    paystack: int = 8205
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Ports:
@@ -131,6 +133,9 @@ def environment(ports: Ports, project: str, state: Path) -> dict[str, str]:
         "RAZORPAY_KEY_SECRET": "razorpay_secret_marquee",
         "RAZORPAY_WEBHOOK_SECRET": "razorpay_webhook_marquee",
         "RAZORPAY_PAY_URL": url(ports.razorpay) + "/",
+        "PAYSTACK_API_BASE": url(ports.paystack),
+        "PAYSTACK_SECRET_KEY": "sk_test_paystack_marquee",
+        "PAYSTACK_PAY_URL": url(ports.paystack) + "/",
         "INBOX_URL": inbox,
         "FCM_API_BASE": inbox,
         "SENDGRID_API_BASE": inbox,

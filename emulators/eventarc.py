@@ -36,6 +36,7 @@ AT_ONCE: Final = 32
 ATTEMPTS: Final = 10
 FIRST_BACKOFF_S: Final = 0.2
 LONGEST_BACKOFF_S: Final = 10.0
+TIMEOUT_S: Final = 60.0
 
 
 class Trigger(BaseModel):
@@ -74,7 +75,7 @@ class Eventarc:
     """The triggers of every project."""
 
     def __init__(self, firestore: str, location: str, caller: PrivateCaller) -> None:
-        self._firestore = httpx.AsyncClient(base_url=f"http://{firestore}", trust_env=False)
+        self._firestore = httpx.AsyncClient(base_url=f"http://{firestore}", trust_env=False, timeout=TIMEOUT_S)
         self._location = location
         self._caller = caller
         self._deliveries: dict[tuple[str, str], Delivery] = {}

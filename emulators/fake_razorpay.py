@@ -19,6 +19,7 @@ from emulators.fake_razorpay_account import RazorpayAccount, RazorpayError
 from emulators.fake_razorpay_calls import operations
 from emulators.payment_page import ShownPayment, page_routes
 from emulators.provider_control import answered, control_routes
+from emulators.provider_mishaps import mishap_routes
 from emulators.provider_state import Answer, Event, Json, KeyInUse, KeyReused
 from emulators.webhook_sender import RETRY_DELAYS_S, WebhookSender
 
@@ -132,7 +133,11 @@ def create_app(retry_delays: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
             yield
 
     routes = [route(*operation) for operation in operations()]
-    routes += [*control_routes(open_account, sender), *page_routes(RazorpayTill(accounts))]
+    routes += [
+        *control_routes(open_account, sender),
+        *mishap_routes(open_account),
+        *page_routes(RazorpayTill(accounts)),
+    ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _unrecognized})
 
 

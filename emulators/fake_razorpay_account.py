@@ -46,6 +46,7 @@ class RazorpayAccount(Account):
     orders: dict[str, Json] = field(default_factory=dict)
     payments: dict[str, Json] = field(default_factory=dict)
     refunds: dict[str, Json] = field(default_factory=dict)
+    disputes: dict[str, Json] = field(default_factory=dict)
     captured_by_hand: set[str] = field(default_factory=set)
 
     def raise_event(self, event_type: str, **entities: Json) -> None:
@@ -145,7 +146,7 @@ class RazorpayAccount(Account):
             "acquirer_data": {"arn": None},
             "created_at": _now(),
             "batch_id": None,
-            "status": "processed",
+            "status": "pending",
             "speed_processed": "normal",
             "speed_requested": speed,
         }
@@ -153,8 +154,40 @@ class RazorpayAccount(Account):
         payment["amount_refunded"] += amount
         payment |= {"status": "refunded", "refund_status": "full"} if amount == left else {"refund_status": "partial"}
         self.raise_event("refund.created", refund=refund, payment=payment)
-        self.raise_event("refund.processed", refund=refund, payment=payment)
+        outcome = self.next_refund_outcome()
+        if outcome != "pending":
+            self.end_refund(refund, outcome)
         return refund
+
+    def end_refund(self, refund: Json, status: str) -> None:
+        """A pending refund ends: the bank took the money, or handed it back."""
+        payment = self.payments[refund["payment_id"]]
+        refund["status"] = "failed" if status == "failed" else "processed"
+        if status == "failed":
+            payment["amount_refunded"] -= refund["amount"]
+            payment |= {"status": "captured", "refund_status": "partial" if payment["amount_refunded"] else None}
+        self.raise_event(f"refund.{refund['status']}", refund=refund, payment=payment)
+
+    def dispute(self, payment_id: str, status: str, amount: int | None = None) -> Json:
+        """The buyer's bank disputes a payment; or decides, if it has."""
+        payment = self.payments[payment_id]
+        known = next((each for each in self.disputes.values() if each["payment_id"] == payment_id), None)
+        dispute = known or {
+            "id": new_id("disp_", 14),
+            "entity": "dispute",
+            "payment_id": payment_id,
+            "amount": payment["amount"] if amount is None else amount,
+            "currency": payment["currency"],
+            "amount_deducted": 0,
+            "reason_code": "goods_or_services_not_received_or_partially_received",
+            "respond_by": _now() + 7 * 86_400,
+            "phase": "chargeback",
+            "created_at": _now(),
+        }
+        dispute |= {"status": status, "amount_deducted": dispute["amount"] if status == "lost" else 0}
+        self.disputes[dispute["id"]] = dispute
+        self.raise_event(f"payment.dispute.{status if known else 'created'}", payment=payment, dispute=dispute)
+        return dispute
 
     def _attempt(self, order: Json, outcome: Json) -> Json:
         if order["status"] == "paid":

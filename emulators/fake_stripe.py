@@ -20,6 +20,7 @@ from emulators.fake_stripe_account import CONFIRMABLE, StripeAccount, StripeErro
 from emulators.fake_stripe_calls import expanded, operations
 from emulators.payment_page import ShownPayment, page_routes
 from emulators.provider_control import answered, control_routes
+from emulators.provider_mishaps import mishap_routes
 from emulators.provider_state import Answer, Event, Json, KeyInUse, KeyReused, new_id
 from emulators.webhook_sender import RETRY_DELAYS_S, WebhookSender
 
@@ -130,7 +131,7 @@ def create_app(retry_delays: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
             yield
 
     routes = [route(*operation) for operation in operations()]
-    routes += [*control_routes(open_account, sender), *page_routes(StripeTill(accounts))]
+    routes += [*control_routes(open_account, sender), *mishap_routes(open_account), *page_routes(StripeTill(accounts))]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _unrecognized})
 
 

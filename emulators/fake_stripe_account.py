@@ -63,6 +63,7 @@ class StripeAccount(Account):
     charges: dict[str, Json] = field(default_factory=dict)
     refunds: dict[str, Json] = field(default_factory=dict)
     balance: dict[str, Json] = field(default_factory=dict)
+    disputes: dict[str, Json] = field(default_factory=dict)
     # The request that is being answered, for the events it raises.
     request: Json = field(default_factory=lambda: {"id": None, "idempotency_key": None})
 
@@ -211,7 +212,7 @@ class StripeAccount(Account):
             "reason": reason,
             "receipt_number": None,
             "source_transfer_reversal": None,
-            "status": "succeeded",
+            "status": self.next_refund_outcome(),
             "transfer_reversal": None,
         }
         refund["balance_transaction"] = self._book("refund", refund, -amount)
@@ -220,7 +221,43 @@ class StripeAccount(Account):
         charge |= {"amount_refunded": charge["amount_refunded"] + amount, "refunded": amount == left}
         self.raise_event("refund.created", refund)
         self.raise_event("charge.refunded", charge, before)
+        if refund["status"] == "failed":
+            self.end_refund(refund, "failed")
         return refund
+
+    def end_refund(self, refund: Json, status: str) -> None:
+        """A pending refund ends, or one that had succeeded comes back from the bank."""
+        refund["status"] = status
+        if status == "failed":
+            charge = self.charges[refund["charge"]]
+            charge |= {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False}
+            returned = self._book("refund_failure", refund, refund["amount"])
+            refund |= {"failure_reason": "expired_or_canceled_card", "failure_balance_transaction": returned}
+            self.raise_event("refund.failed", refund)
+        self.raise_event("refund.updated", refund)
+
+    def dispute(self, intent_id: str, status: str, amount: int | None = None) -> Json:
+        """The buyer's bank disputes a payment; or decides, if it has."""
+        charge = self.charges[self.intents[intent_id]["latest_charge"]]
+        known = next((each for each in self.disputes.values() if each["payment_intent"] == intent_id), None)
+        dispute = known or {
+            "id": new_id("du_", 24),
+            "object": "dispute",
+            "amount": charge["amount"] if amount is None else amount,
+            "balance_transactions": [],
+            "charge": charge["id"],
+            "created": _now(),
+            "currency": charge["currency"],
+            "is_charge_refundable": False,
+            "livemode": False,
+            "metadata": {},
+            "payment_intent": intent_id,
+            "reason": "fraudulent",
+        }
+        dispute["status"] = status
+        self.disputes[dispute["id"]] = dispute
+        self.raise_event("charge.dispute.closed" if known else "charge.dispute.created", dispute)
+        return dispute
 
     def _decline(self, intent: Json, method: str, code: str, decline_code: str | None, message: str) -> None:
         outcome = {"status": "failed", "paid": False, "captured": False, "failure_code": code}

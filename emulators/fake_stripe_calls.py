@@ -196,6 +196,7 @@ def operations() -> list[tuple[str, str, Operation]]:
         ("POST", refunds, create_refund),
         ("GET", refunds, _listing(lambda a: a.refunds, refunds, ("charge", "payment_intent"))),
         ("GET", f"{refunds}/{{id}}", fetch(lambda a: a.refunds, "refund")),
+        ("GET", "/v1/disputes", _listing(lambda a: a.disputes, "/v1/disputes", ("charge", "payment_intent"))),
         ("GET", charges, _listing(lambda a: a.charges, charges, ("payment_intent",))),
         ("GET", f"{charges}/{{id}}", fetch(lambda a: a.charges, "charge")),
         ("GET", balance, _listing(lambda a: a.balance, balance, ("type", "source"))),

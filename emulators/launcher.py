@@ -127,6 +127,7 @@ Marquee is up after {seconds:.0f} s. Ctrl-C stops everything.
   API reference      {of["GATEWAY_URL"]}/docs
   Stripe, to pay     {of["STRIPE_PAY_URL"]}
   Razorpay, to pay   {of["RAZORPAY_PAY_URL"]}
+  Paystack, to pay   {of["PAYSTACK_PAY_URL"]}
   Messages sent      {of["INBOX_URL"]}
   Auth emulator      http://{of["FIREBASE_AUTH_EMULATOR_HOST"]}
   For other clients  set -a; . {_shown(_environment_file(cloud))}; set +a

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 LONGEST_HANG_S = 30.0
 
 
-class _Command(BaseModel):
+class Command(BaseModel):
+    """What every command has: the key of the account that it is for."""
+
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
     key: str
 
 
-class WebhookCommand(_Command):
+class WebhookCommand(Command):
     """Where the account's events go and the secret they are signed with."""
 
     url: str
@@ -39,22 +41,23 @@ class WebhookCommand(_Command):
     events: list[str] | None = None
 
 
-class DeliveryCommand(_Command):
-    """What is left out goes back to: one copy, as sent, not paused."""
+class DeliveryCommand(Command):
+    """What is left out goes back to: one copy, as sent, not paused. What happens while `lost` is never sent."""
 
     copies: int = Field(default=1, ge=1, le=50)
     order: Literal["as_sent", "reversed"] = "as_sent"
     paused: bool = False
+    lost: bool = False
 
 
-class ResendCommand(_Command):
+class ResendCommand(Command):
     """An event to send again, now."""
 
     event_id: str
     copies: int = Field(default=1, ge=1, le=50)
 
 
-class FaultCommand(_Command):
+class FaultCommand(Command):
     """before: 500 and no effect; after: effect, then 500; timeout: effect, no answer; delay: effect after `seconds`."""
 
     method: str
@@ -76,17 +79,20 @@ def _described(account: Account, event: Event) -> dict[str, object]:
     }
 
 
+def taking(command: type[Command], handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that checks its body before the handler sees it."""
+
+    async def route(request: Request) -> Response:
+        try:
+            return await handler(command.model_validate_json(await request.body()))
+        except ValidationError as wrong:
+            return Response(wrong.json(include_url=False), status_code=422, media_type="application/json")
+
+    return route
+
+
 def control_routes(open_account: Callable[[str], Account], sender: WebhookSender) -> list[Route]:
     """The control routes over one provider's accounts."""
-
-    def taking(command: type[_Command], handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def route(request: Request) -> Response:
-            try:
-                return await handler(command.model_validate_json(await request.body()))
-            except ValidationError as wrong:
-                return Response(wrong.json(include_url=False), status_code=422, media_type="application/json")
-
-        return route
 
     async def set_webhook(command: WebhookCommand) -> Response:
         types = None if command.events is None or "*" in command.events else frozenset(command.events)
@@ -95,7 +101,7 @@ def control_routes(open_account: Callable[[str], Account], sender: WebhookSender
 
     async def set_delivery(command: DeliveryCommand) -> Response:
         account = open_account(command.key)
-        account.rule = DeliveryRule(command.copies, command.order == "reversed", command.paused)
+        account.rule = DeliveryRule(command.copies, command.order == "reversed", command.paused, command.lost)
         if not command.paused and account.held:
             sender.release(account)
         return Response(status_code=204)

@@ -61,11 +61,12 @@ class Webhook:
 
 @dataclass(frozen=True)
 class DeliveryRule:
-    """How webhooks are sent: how many copies at once, in which order, or held back for now."""
+    """How webhooks are sent: how many copies at once, in which order, held back for now, or not at all."""
 
     copies: int = 1
     reversed: bool = False
     paused: bool = False
+    lost: bool = False
 
 
 @dataclass
@@ -146,6 +147,12 @@ class Account:
     held: list[Event] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     keys: IdempotencyKeys = field(default_factory=IdempotencyKeys)
+    # How the next refunds go; all after them succeed.
+    refund_outcomes: list[str] = field(default_factory=list)
+
+    def next_refund_outcome(self) -> str:
+        """How this refund goes: succeeded, pending or failed."""
+        return self.refund_outcomes.pop(0) if self.refund_outcomes else "succeeded"
 
     def happened(self, event: Event) -> None:
         """Record an event and have it sent."""

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from emulators import fake_razorpay, fake_stripe, message_inbox, pubsub_push
+from emulators import fake_paystack, fake_razorpay, fake_stripe, message_inbox, pubsub_push
 from emulators.cloud_tasks import CloudTasksEmulator
 from emulators.eventarc import Eventarc
 from emulators.identity import LocalIdentity
@@ -79,6 +79,7 @@ async def serve() -> None:
     apps = [
         (fake_stripe.create_app(), "STRIPE_API_BASE"),
         (fake_razorpay.create_app(), "RAZORPAY_API_BASE"),
+        (fake_paystack.create_app(), "PAYSTACK_API_BASE"),
         (message_inbox.create_app(), "INBOX_URL"),
         (local_services(identity, caller, eventarc, scheduler), "LOCAL_SERVICES_URL"),
     ]

@@ -140,20 +140,22 @@ class Topology:
             for trigger in triggers
             if schedules and isinstance(trigger.source, Schedule)
         ]
-        stripe, razorpay = self._environment["STRIPE_API_BASE"], self._environment["RAZORPAY_API_BASE"]
         await asyncio.gather(
             self._put(f"{self._services}/eventarc/{self._project}", {"triggers": documents}),
             self._put(f"{self._services}/scheduler/{self._project}", {"jobs": jobs}),
-            self._put(f"{stripe}/_control/webhook", self._webhook("stripe", "STRIPE_SECRET_KEY")),
-            self._put(f"{razorpay}/_control/webhook", self._webhook("razorpay", "RAZORPAY_KEY_ID")),
+            self._send_webhooks("stripe", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"),
+            self._send_webhooks("razorpay", "RAZORPAY_KEY_ID", "RAZORPAY_WEBHOOK_SECRET"),
+            # It signs with the key of the account itself.
+            self._send_webhooks("paystack", "PAYSTACK_SECRET_KEY", "PAYSTACK_SECRET_KEY"),
         )
 
-    def _webhook(self, provider: str, key: str) -> dict[str, str]:
-        return {
+    async def _send_webhooks(self, provider: str, key: str, secret: str) -> None:
+        webhook = {
             "key": self._environment[key],
             "url": f"{self._environment['GATEWAY_URL']}/v1/webhooks/{provider}",
-            "secret": self._environment[f"{provider.upper()}_WEBHOOK_SECRET"],
+            "secret": self._environment[secret],
         }
+        await self._put(f"{self._environment[f'{provider.upper()}_API_BASE']}/_control/webhook", webhook)
 
     async def _put(self, url: str, body: object) -> None:
         async with self._control() as client:

@@ -55,7 +55,7 @@ class WebhookSender:
 
     def announce(self, account: Account, event: Event) -> None:
         """Send an event as its account's rule says; without an endpoint that wants it, nothing is sent."""
-        if account.webhook is None or not account.webhook.wants(event.type):
+        if account.rule.lost or account.webhook is None or not account.webhook.wants(event.type):
             return
         if account.rule.paused:
             account.held.append(event)

@@ -100,6 +100,7 @@ def project(
         "OIDC_KEYS_URL": keys_server.url,
         "STRIPE_SECRET_KEY": f"sk_test_{own}",
         "RAZORPAY_KEY_ID": f"rzp_test_{own}",
+        "PAYSTACK_SECRET_KEY": f"sk_test_{own}",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

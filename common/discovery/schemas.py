@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from common.events.schemas import Genre, Venue
+from common.events.schemas import Genre, PriceUntil, Venue
 from common.money import LARGEST_AMOUNT_MINOR, Currency, Money
 from common.paging import CursorText, PageSize
 from common.wire import Record, UtcDatetime, Wire
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 LARGEST_RADIUS_KM = 500
 
@@ -48,10 +51,19 @@ class ListedEvent(Record):
     age_restriction: int
     currency: Currency
     min_price_minor: int
+    min_prices: tuple[PriceUntil, ...] = ()
+
+    def at(self, now: datetime) -> ListedEvent:
+        """The event with the lowest price that holds now."""
+        lowest = next((price.amount_minor for price in self.min_prices if now < price.until), self.min_price_minor)
+        return self.model_copy(update={"min_price_minor": lowest})
 
 
 class EventCard(Wire):
-    """An event in a list, with its distance from where the caller looks; `minPrice` is that of the cheapest tier."""
+    """An event in a list, with its distance from where the caller looks; `minPrice` is the lowest price now.
+
+    Early-bird prices count until they end; prices that hold only until so many are sold do not.
+    """
 
     event_id: str
     org_id: str

@@ -47,4 +47,4 @@ async def events_around(center: Point, radius_km: float, genre: str | None, now:
         .order_by("endsAt")
         .select(LISTED_FIELDS)
     )
-    return [ListedEvent.of(snapshot.to_dict()) for snapshot in await query.get()]
+    return [ListedEvent.of(snapshot.to_dict()).at(now) for snapshot in await query.get()]

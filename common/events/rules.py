@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from common.errors import Problem, ValidationFailed
-from common.events.schemas import Event, EventReply, EventStatus, Tier, Visibility
+from common.errors import NotFound, Problem, ValidationFailed
+from common.events.schemas import (
+    LARGEST_CAPACITY,
+    Event,
+    EventReply,
+    EventStatus,
+    PriceUntil,
+    StoredTier,
+    TierFields,
+    TierReply,
+    Visibility,
+)
 from common.geo import Point, geohash
 from common.ids import derived_id
+from common.orders.shards import shard_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from common.events.schemas import EventPatch, EventRequest, TierFields, Venue
+    from common.events.schemas import EventPatch, EventRequest, Tier, TierPatch, Venue
 
 LONGEST_EVENT: Final = timedelta(days=30)
+BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class EventStateConflict(Problem):
@@ -61,10 +73,10 @@ def new_event(request: EventRequest, event_id: str, currency: str, country: str,
         visibility=request.visibility,
         currency=currency,
         country=country,
-        min_price_minor=_min_price(request.tiers),
         tiers=_with_ids(request.tiers, event_id, now),
         created_at=now,
         updated_at=now,
+        **_min_prices(request.tiers),
     )
     _check(event, now)
     return event
@@ -74,19 +86,15 @@ def changed(event: Event, patch: EventPatch, now: datetime) -> Event:
     """The event after an organizer's change."""
     given: dict[str, Any] = {name: getattr(patch, name) for name in patch.model_fields_set}
     given = {name: value for name, value in given.items() if value is not None}
-    match status_at(event, now):
-        case EventStatus.CANCELLED:
-            raise EventCancelled
-        case EventStatus.COMPLETED:
-            raise EventCompleted
-        case EventStatus.PUBLISHED if "tiers" in given:
-            raise TiersFixed
+    require_open(event, now)
+    if event.status is EventStatus.PUBLISHED and "tiers" in given:
+        raise TiersFixed("Change one of them with PATCH /v1/events/{eventId}/tiers/{tierId}.")
     if patch.venue is not None:
         given["geohash"] = _geohash(patch.venue)
     if patch.genres is not None:
         given["genres"] = _distinct(patch.genres)
     if patch.tiers is not None:
-        given |= {"tiers": _with_ids(patch.tiers, event.event_id, now), "min_price_minor": _min_price(patch.tiers)}
+        given |= {"tiers": _with_ids(patch.tiers, event.event_id, now)} | _min_prices(patch.tiers)
     after = event.model_copy(update=given | {"updated_at": now})
     _check(after, now)
     if after.status is EventStatus.PUBLISHED:
@@ -94,27 +102,46 @@ def changed(event: Event, patch: EventPatch, now: datetime) -> Event:
     return after
 
 
+def with_tier_changed(event: Event, tier_id: str, patch: TierPatch, now: datetime) -> Event:
+    """The event after a change of one tier, on sale or not. How many shards it has then is the store's to say."""
+    require_open(event, now)
+    tier = event.tier(tier_id)
+    if tier is None:
+        raise NotFound("The event has no such tier.")
+    given = {name: getattr(patch, name) for name in patch.model_fields_set}
+    # Null takes away only what a tier can be without.
+    may_lack = {name for name, field in TierFields.model_fields.items() if field.default is None}
+    after = tier.model_copy(update={name: each for name, each in given.items() if each is not None or name in may_lack})
+    errors = [*_tier_errors(event, after)]
+    if errors:
+        raise ValidationFailed(errors=errors)
+    tiers = tuple(after if each.tier_id == tier_id else each for each in event.tiers)
+    return event.model_copy(update={"tiers": tiers, "updated_at": now} | _min_prices(tiers))
+
+
 def published(event: Event, now: datetime) -> Event:
     """The event on sale."""
-    match status_at(event, now):
-        case EventStatus.PUBLISHED:
-            raise AlreadyPublished
-        case EventStatus.CANCELLED:
-            raise EventCancelled
-        case EventStatus.COMPLETED:
-            raise EventCompleted
+    require_open(event, now)
+    if event.status is EventStatus.PUBLISHED:
+        raise AlreadyPublished
     _require_complete(event, now)
-    return event.model_copy(update={"status": EventStatus.PUBLISHED, "updated_at": now})
+    tiers = tuple(tier.model_copy(update={"shards": shard_count(tier.capacity)}) for tier in event.tiers)
+    return event.model_copy(update={"status": EventStatus.PUBLISHED, "tiers": tiers, "updated_at": now})
 
 
 def cancelled(event: Event, now: datetime) -> Event:
     """The event called off, whether or not it was ever on sale."""
+    require_open(event, now)
+    return event.model_copy(update={"status": EventStatus.CANCELLED, "updated_at": now})
+
+
+def require_open(event: Event, now: datetime) -> None:
+    """Refuse to change what is cancelled or over."""
     match status_at(event, now):
         case EventStatus.CANCELLED:
             raise EventCancelled
         case EventStatus.COMPLETED:
             raise EventCompleted
-    return event.model_copy(update={"status": EventStatus.CANCELLED, "updated_at": now})
 
 
 def status_at(event: Event, now: datetime) -> EventStatus:
@@ -130,14 +157,24 @@ def is_visible_to_all(event: Event) -> bool:
 
 def event_reply(event: Event, now: datetime) -> EventReply:
     """The event as people see it."""
+    tiers = tuple(_tier_reply(tier, now) for tier in event.tiers)
     seen = {name: getattr(event, name) for name in EventReply.model_fields}
-    return EventReply(**seen | {"status": status_at(event, now)})
+    return EventReply(**seen | {"status": status_at(event, now), "tiers": tiers})
+
+
+def _tier_reply(tier: StoredTier, now: datetime) -> TierReply:
+    current = None if tier.stock_priced else tier.price_at(now, 0)
+    return TierReply(**tier.model_dump(exclude={"shards"}), current_price=current)
 
 
 def _check(event: Event, now: datetime) -> None:
     errors = [*_time_errors(event, now)]
     if event.status is EventStatus.DRAFT:  # later the tiers can no longer be mended
-        errors += _tier_errors(event)
+        errors += [
+            error | {"field": f"tiers.{place}.{error['field']}"}
+            for place, tier in enumerate(event.tiers)
+            for error in _tier_errors(event, tier)
+        ]
     if errors:
         raise ValidationFailed(errors=errors)
 
@@ -151,17 +188,19 @@ def _time_errors(event: Event, now: datetime) -> Iterator[dict[str, str]]:
         yield _error("endsAt", "ends_in_past", "must be in the future")
 
 
-def _tier_errors(event: Event) -> Iterator[dict[str, str]]:
-    for place, tier in enumerate(event.tiers):
-        opens, closes = tier.sale_starts_at, tier.sale_ends_at
-        if tier.price.currency != event.currency:
-            yield _error(f"tiers.{place}.price.currency", "currency_mismatch", f"must be {event.currency}")
-        if opens is not None and opens >= event.ends_at:
-            yield _error(f"tiers.{place}.saleStartsAt", "sale_after_event", "must be before the event's end")
-        if closes is not None and closes > event.ends_at:
-            yield _error(f"tiers.{place}.saleEndsAt", "sale_after_event", "must not be after the event's end")
-        if opens is not None and closes is not None and closes <= opens:
-            yield _error(f"tiers.{place}.saleEndsAt", "sale_ends_before_start", "must be later than saleStartsAt")
+def _tier_errors(event: Event, tier: Tier) -> Iterator[dict[str, str]]:
+    opens, closes = tier.sale_starts_at, tier.sale_ends_at
+    prices = {"price": tier.price, "originalPrice": tier.original_price}
+    prices |= {f"priceSteps.{place}.price": step.price for place, step in enumerate(tier.price_steps)}
+    for field, price in prices.items():
+        if price is not None and price.currency != event.currency:
+            yield _error(f"{field}.currency", "currency_mismatch", f"must be {event.currency}")
+    if opens is not None and opens >= event.ends_at:
+        yield _error("saleStartsAt", "sale_after_event", "must be before the event's end")
+    if closes is not None and closes > event.ends_at:
+        yield _error("saleEndsAt", "sale_after_event", "must not be after the event's end")
+    if opens is not None and closes is not None and closes <= opens:
+        yield _error("saleEndsAt", "sale_ends_before_start", "must be later than saleStartsAt")
 
 
 def _require_complete(event: Event, now: datetime) -> None:
@@ -188,14 +227,21 @@ def _distinct(genres: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(genres))
 
 
-def _min_price(tiers: tuple[TierFields, ...]) -> int:
-    return min((tier.price.amount_minor for tier in tiers), default=0)
+def _min_prices(tiers: Sequence[TierFields]) -> dict[str, Any]:
+    """The lowest price over time. A price that the stock may end is not counted on: no card promises what is gone."""
+    ends = sorted({step.until for tier in tiers for step in tier.price_steps if step.until is not None})
+    lowest = [
+        min((tier.price_at(since, LARGEST_CAPACITY).amount_minor for tier in tiers), default=0)
+        for since in (BEFORE_ALL, *ends)
+    ]
+    timed = tuple(PriceUntil(until=until, amount_minor=minor) for until, minor in zip(ends, lowest, strict=False))
+    return {"min_price_minor": lowest[-1], "min_prices": timed}
 
 
-def _with_ids(tiers: tuple[TierFields, ...], event_id: str, now: datetime) -> tuple[Tier, ...]:
+def _with_ids(tiers: tuple[TierFields, ...], event_id: str, now: datetime) -> tuple[StoredTier, ...]:
     # The moment is part of the id: a tier that replaces another one of a draft is not that one.
     return tuple(
-        Tier(
+        StoredTier(
             tier_id=derived_id("tier", event_id, now.isoformat(), str(place)),
             **{name: getattr(tier, name) for name in type(tier).model_fields},
         )

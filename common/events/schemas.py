@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from common.money import Money
+from common.money import BASIS_POINTS, Money
 from common.wire import Name, Opaque, Record, UtcDatetime, Wire
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MOST_TIERS = 20
 LARGEST_CAPACITY = 100_000
+LARGEST_ORDER = 50
 # An order of fifty, with fee and tax, still fits into one amount.
 HIGHEST_PRICE_MINOR = 100_000_000
 
@@ -71,23 +75,116 @@ def _affordable(price: Money) -> Money:
     return price
 
 
+Price = Annotated[Money, AfterValidator(_affordable)]
+Capacity = Annotated[int, Field(ge=1, le=LARGEST_CAPACITY)]
+PerOrder = Annotated[int, Field(ge=1, le=LARGEST_ORDER)]
+PerPerson = Annotated[int, Field(ge=1, le=1_000)]
+Benefits = Annotated[tuple[Name, ...], Field(max_length=20)]
+# Hundredths of a percent: 1000 is 10 %.
+DiscountBasisPoints = Annotated[int, Field(ge=1, le=BASIS_POINTS)]
+
+
+class PriceStep(Wire):
+    """A price that holds until a time (early bird), until so many units are held or sold, or until either."""
+
+    price: Price
+    until: UtcDatetime | None = None
+    until_sold: Capacity | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if self.until is None and self.until_sold is None:
+            raise ValueError("a step ends at a time (until) or at a number of units (untilSold)")
+        return self
+
+
+PriceSteps = Annotated[tuple[PriceStep, ...], Field(max_length=10)]
+
+
+class GroupDiscount(Wire):
+    """What whoever takes at least `minQuantity` units of a tier in one order saves on them, in basis points."""
+
+    min_quantity: Annotated[int, Field(ge=2, le=LARGEST_ORDER)]
+    basis_points: DiscountBasisPoints
+
+
 class TierFields(Wire):
-    """What an organizer says of a ticket tier."""
+    """What an organizer says of a ticket tier. The first of `priceSteps` that still holds is the price, else `price`.
+
+    `originalPrice` is only shown, struck through.
+    """
 
     name: Name
-    price: Annotated[Money, AfterValidator(_affordable)]
-    capacity: Annotated[int, Field(ge=1, le=LARGEST_CAPACITY)]
+    price: Price
+    capacity: Capacity
     sale_starts_at: UtcDatetime | None = None
     sale_ends_at: UtcDatetime | None = None
-    max_per_order: Annotated[int, Field(ge=1, le=50)] = 10
-    max_per_person: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    benefits: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
+    max_per_order: PerOrder = 10
+    max_per_person: PerPerson | None = None
+    benefits: Benefits = ()
+    original_price: Price | None = None
+    price_steps: PriceSteps = ()
+    group_discount: GroupDiscount | None = None
+
+    @property
+    def stock_priced(self) -> bool:
+        """Whether the price depends on how many units are taken."""
+        return any(step.until_sold is not None for step in self.price_steps)
+
+    def price_at(self, now: datetime, taken: int) -> Money:
+        """What a unit costs now, while so many are held or sold."""
+        for step in self.price_steps:
+            in_time = step.until is None or now < step.until
+            in_stock = step.until_sold is None or taken < step.until_sold
+            if in_time and in_stock:
+                return step.price
+        return self.price
 
 
 class Tier(TierFields):
-    """A ticket tier of an event."""
+    """A ticket tier of an event; nothing of it is sold while it is paused."""
 
     tier_id: Opaque
+    paused: bool = False
+
+
+class TierReply(Tier):
+    """A tier as people see it; `currentPrice` is left to the availability where the stock decides it."""
+
+    current_price: Money | None = None
+
+
+class StoredTier(Tier):
+    """A tier in events/{eventId}: with the number of its shards, none before the publication."""
+
+    # Functions of two versions read it while one is being replaced.
+    model_config = ConfigDict(extra="ignore")
+
+    shards: int = 0
+
+
+class TierPatch(Wire):
+    """PATCH /v1/events/{eventId}/tiers/{tierId}: what is absent stays; null takes away what may be absent."""
+
+    name: Name | None = None
+    price: Price | None = None
+    capacity: Capacity | None = None
+    paused: bool | None = None
+    sale_starts_at: UtcDatetime | None = None
+    sale_ends_at: UtcDatetime | None = None
+    max_per_order: PerOrder | None = None
+    max_per_person: PerPerson | None = None
+    benefits: Benefits | None = None
+    original_price: Price | None = None
+    price_steps: PriceSteps | None = None
+    group_discount: GroupDiscount | None = None
+
+
+class PriceUntil(Record):
+    """The lowest price of an event until a time."""
+
+    until: UtcDatetime
+    amount_minor: int
 
 
 class EventFields(Wire):
@@ -129,7 +226,10 @@ class EventPatch(Wire):
 
 
 class Event(Record):
-    """events/{eventId}. Tiers are part of it, so that a detail page is one read; capacity lives in their shards."""
+    """events/{eventId}. Tiers are part of it, so that a detail page is one read; capacity lives in their shards.
+
+    `min_price_minor` is the lowest price once all that have an end are over; those come in `min_prices`, in order.
+    """
 
     event_id: Opaque
     org_id: Opaque
@@ -148,11 +248,12 @@ class Event(Record):
     currency: str
     country: str
     min_price_minor: int
-    tiers: tuple[Tier, ...]
+    min_prices: tuple[PriceUntil, ...] = ()
+    tiers: tuple[StoredTier, ...]
     created_at: UtcDatetime
     updated_at: UtcDatetime
 
-    def tier(self, tier_id: str) -> Tier | None:
+    def tier(self, tier_id: str) -> StoredTier | None:
         """The tier of this id."""
         return next((tier for tier in self.tiers if tier.tier_id == tier_id), None)
 
@@ -173,18 +274,20 @@ class EventReply(Wire):
     lineup: tuple[LineupEntry, ...]
     age_restriction: int
     visibility: Visibility
-    tiers: tuple[Tier, ...]
+    tiers: tuple[TierReply, ...]
     created_at: UtcDatetime
     updated_at: UtcDatetime
 
 
 class TierAvailability(Wire):
-    """How many units of a tier can be held right now."""
+    """How many units of a tier can be held right now, and what one costs. A paused one has none and is not sold out."""
 
     tier_id: str
     capacity: int
     available: int
     sold_out: bool
+    paused: bool
+    price: Money
 
 
 class Availability(Wire):

@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
 from common.errors import NotFound
-from common.events import memory, rules
+from common.events import rules
 from common.events.schemas import Availability, Event, EventStatus, TierAvailability
-from common.orders.shards import available, shard_documents, shard_paths
+from common.memory import Memory
+from common.orders.capacity import resize
+from common.orders.shards import shard, shard_documents, shard_paths
+from common.outbox import PlannedTask
 from common.single_flight import SingleFlight
+from common.transaction import in_transaction, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from google.cloud.firestore import AsyncDocumentReference, AsyncWriteBatch
+    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch
+
+    from common.events.schemas import StoredTier, TierPatch
 
 EVENTS: Final = "events"
+memory: Final = Memory[Event]()
 _reading = SingleFlight["Event | None"]()
 AUDITED_AFTER_END: Final = timedelta(days=7)
 
@@ -77,8 +84,14 @@ async def recent(event_id: str) -> Event:
         event = await _reading.do((clients.firestore(), event_id), partial(find, event_id))
         if event is None or event.status is EventStatus.DRAFT:
             raise NotFound("There is no such event.")
-        memory.keep(event)
+        memory.keep(event_id, event)
     return event
+
+
+async def reread(event_id: str) -> Event:
+    """The event as it is now, where what is remembered may be older than what somebody saw."""
+    memory.forget(event_id)
+    return await recent(event_id)
 
 
 async def create(new: Event) -> Event:
@@ -103,24 +116,67 @@ async def publish(seen: StoredEvent, after: Event) -> None:
     batch = client.batch()
     for tier in after.tiers:
         for path, fields in shard_documents(after.event_id, tier.tier_id, tier.capacity):
-            batch.create(client.document(path), fields)
-    left = {tier.tier_id: tier.capacity for tier in after.tiers}
-    batch.set(_live_availability(after.event_id), _live(_availability(after, left, after.updated_at)))
+            batch.create(client.document(path), fields | {"open": not tier.paused})
+    left = {tier.tier_id: 0 if tier.paused else tier.capacity for tier in after.tiers}
+    batch.set(_live_availability(after.event_id), _live(_availability(after, left, {}, after.updated_at)))
     await _write(seen, after, batch, "event.published")
 
 
 async def cancel(seen: StoredEvent, after: Event) -> None:
-    """Call the event off and close its sale: no booking can follow this commit."""
+    """Call the event off and close its sale: no booking can follow this commit, and a task gives every order back."""
     client = clients.firestore()
     batch = client.batch()
     if seen.event.status is EventStatus.PUBLISHED:
         for path in shard_paths(after):
             batch.update(client.document(path), {"open": False})
-        batch.set(_live_availability(after.event_id), _live(_availability(after, {}, after.updated_at)))
-    await _write(seen, after, batch, "event.cancelled")
+        batch.set(_live_availability(after.event_id), _live(_availability(after, {}, {}, after.updated_at)))
+    give_back = PlannedTask(
+        function="refund_event", name=f"{after.event_id}-0", payload={"eventId": after.event_id, "page": 0}
+    )
+    await _write(seen, after, batch, "event.cancelled", give_back)
 
 
-async def _write(seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None) -> None:
+async def change_tier(event_id: str, tier_id: str, patch: TierPatch, now: datetime) -> Event:
+    """Change one tier, on sale or not. Its capacity and whether it is open change in the same commit as the event."""
+
+    async def work(transaction: AsyncTransaction) -> Event:
+        [fields] = await read(transaction, _event(event_id).path)
+        before = Event.of(fields)
+        after = rules.with_tier_changed(before, tier_id, patch, now)
+        if after.status is EventStatus.PUBLISHED:
+            after = await _with_inventory(transaction, before, after, tier_id)
+            path, told = outbox.entry(now, None, refresh_of(event_id))
+            transaction.create(clients.firestore().document(path), told)
+        transaction.update(_event(event_id), after.document())
+        return after
+
+    try:
+        return await in_transaction(work)
+    finally:
+        memory.forget(event_id)
+
+
+async def _with_inventory(transaction: AsyncTransaction, before: Event, after: Event, tier_id: str) -> Event:
+    """Bring the tier's shards up to it. Where neither capacity nor pause change, no seller is kept waiting."""
+    [(old, new)] = [pair for pair in zip(before.tiers, after.tiers, strict=True) if pair[0].tier_id == tier_id]
+    if (old.capacity, old.paused) == (new.capacity, new.paused):
+        return after
+    shards = await resize(transaction, after.event_id, tier_id, old.shards, new.capacity, is_open=not new.paused)
+    resized = new.model_copy(update={"shards": shards})
+    return after.model_copy(update={"tiers": tuple(resized if each is new else each for each in after.tiers)})
+
+
+@lru_cache(maxsize=512)
+def refresh_of(event_id: str) -> PlannedTask:
+    """The task that brings the event's live availability document up to date, once a second at most."""
+    return PlannedTask(
+        function="refresh_availability", name=event_id, payload={"eventId": event_id}, once_a_second=True
+    )
+
+
+async def _write(
+    seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None, *tasks: PlannedTask
+) -> None:
     from google.api_core.exceptions import AlreadyExists, FailedPrecondition
 
     client = clients.firestore()
@@ -128,40 +184,46 @@ async def _write(seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: 
     batch.update(_event(after.event_id), after.document(), option=guard)
     if news is not None:
         told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id)
-        path, fields = outbox.entry(after.updated_at, told)
+        path, fields = outbox.entry(after.updated_at, told, *tasks)
         batch.create(client.document(path), fields)
     try:
         await batch.commit()
     except (AlreadyExists, FailedPrecondition):  # the other of two publications finds the shards, or the new time
-        raise rules.EventStateConflict("The event was changed by somebody else; read it again.") from None
+        # The library repeats a commit that got no answer, and the repeat meets what the first one wrote.
+        if await find(after.event_id) != after:
+            raise rules.EventStateConflict("The event was changed by somebody else; read it again.") from None
     finally:
         memory.forget(after.event_id)
 
 
 async def availability(of: Event, now: datetime) -> Availability:
     """How much of each tier can be held right now; one round trip for all shards, none when nothing is on sale."""
-    left: Counter[str] = Counter()
+    left, taken = Counter[str](), Counter[str]()
     if rules.status_at(of, now) is EventStatus.PUBLISHED:
         client = clients.firestore()
-        async for shard in client.get_all([client.document(path) for path in shard_paths(of)]):
-            if fields := shard.to_dict():
-                left[fields["tierId"]] += available(fields)
-    return _availability(of, left, now)
+        async for found in client.get_all([client.document(path) for path in shard_paths(of)]):
+            item = shard(found.reference.path, found.to_dict() or {})
+            left[item.tier_id] += item.on_sale
+            taken[item.tier_id] += item.taken
+    return _availability(of, left, taken, now)
 
 
-def _availability(of: Event, left: Mapping[str, int], now: datetime) -> Availability:
-    # Sold out is said of a sale only: what is called off or over was not bought up.
+def _availability(of: Event, left: Mapping[str, int], taken: Mapping[str, int], now: datetime) -> Availability:
+    # Sold out is said of a sale only: what is called off, over or paused was not bought up.
     on_sale = rules.status_at(of, now) is EventStatus.PUBLISHED
-    counted = [(tier, left.get(tier.tier_id, 0)) for tier in of.tiers]
-    return Availability(
-        tiers=tuple(
-            TierAvailability(
-                tier_id=tier.tier_id, capacity=tier.capacity, available=count, sold_out=on_sale and count == 0
-            )
-            for tier, count in counted
-        ),
-        as_of=now,
-    )
+
+    def seen(tier: StoredTier) -> TierAvailability:
+        count = left.get(tier.tier_id, 0)
+        return TierAvailability(
+            tier_id=tier.tier_id,
+            capacity=tier.capacity,
+            available=count,
+            sold_out=on_sale and not tier.paused and count == 0,
+            paused=tier.paused,
+            price=tier.price_at(now, taken.get(tier.tier_id, 0)),
+        )
+
+    return Availability(tiers=tuple(map(seen, of.tiers)), as_of=now)
 
 
 def _live(seen: Availability) -> dict[str, Any]:
@@ -184,3 +246,17 @@ async def events_to_audit(now: datetime) -> AsyncIterator[str]:
     async for snapshot in query.stream():
         if snapshot.get("status") != EventStatus.DRAFT:
             yield snapshot.id
+
+
+async def ended_between(since: datetime, until: datetime) -> list[Event]:
+    """The events whose end lies between these moments, both included, by their end."""
+    from google.cloud.firestore import FieldFilter
+
+    query = (
+        clients.firestore()
+        .collection(EVENTS)
+        .where(filter=FieldFilter("endsAt", ">=", since))
+        .where(filter=FieldFilter("endsAt", "<=", until))
+        .order_by("endsAt")
+    )
+    return [Event.of(snapshot.to_dict()) async for snapshot in query.stream()]

@@ -58,7 +58,7 @@ def tickets_for_buyer(order: Order, timezone: str) -> Message:
 
 def sale_for_host(order: Order) -> Message:
     """The organizer has sold something."""
-    sold = f"{_count(order)} sold for {order.event_title} ({amount_text(order.amounts.subtotal)})."
+    sold = f"{_count(order)} sold for {order.event_title} ({amount_text(order.amounts.for_tickets)})."
     return Message(
         title="New sale",
         short=sold,

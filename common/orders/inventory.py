@@ -11,20 +11,19 @@ import asyncio
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
-from common import clients, clock
+from common import clients
 from common.errors import Problem, TemporarilyUnavailable
 from common.orders.allocation import Allocation, allocate, closed_tier, missing_tier, take
 from common.orders.known_shards import KnownShards
 from common.orders.shards import unit_path
+from common.orders.unit_search import UnitSearch
 from common.orders.waiting_line import Pace, Waiting, WaitingLine
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
-    from datetime import datetime
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from google.cloud.firestore import AsyncClient, AsyncWriteBatch
 
@@ -42,11 +41,11 @@ MOST_WAITING: Final = 2_000
 # Beyond this many lost races in a row a batch is halved whatever the reason: it may hide a conflict of its own.
 RACES_BEFORE_SPLIT: Final = 6
 MOST_ATTEMPTS: Final = 30
+MOST_UNANSWERED: Final = 3
 LONGEST_PAUSE_S: Final = 0.2
 COMMIT_TIMEOUT_S: Final = 10.0
-# Sold out is said again without looking for this long: what another process gives back is found so much later.
-SOLD_OUT_FOR: Final = timedelta(milliseconds=500)
 EVENTS_KEPT: Final = 512
+TAKEN_KNOWN_FOR_S: Final = 2.0
 
 
 class SoldOut(Problem):
@@ -62,7 +61,7 @@ class Busy(TemporarilyUnavailable):
 
 
 class Refused(Exception):
-    """The caller must look again: a precondition of their own documents failed, or the commit's answer was lost."""
+    """A precondition of the change's own documents failed: nothing was written, the caller must look again."""
 
 
 @dataclass(frozen=True)
@@ -98,36 +97,39 @@ class EventInventory:
     def __init__(self, client: AsyncClient, event_id: str, reclaim: Callable[[str], Awaitable[None]]) -> None:
         self._client = client
         self._event_id = event_id
-        self._reclaim = reclaim
         self._shards = KnownShards(client, event_id)
         self._line = WaitingLine()
         self._serving: set[asyncio.Task[bool]] = set()
         # Paths that a commit in flight writes: shards, and the documents of those it serves.
         self._in_flight: set[str] = set()
         self._pace = Pace()
-        self._short: list[Waiting] = []
-        self._searching: asyncio.Task[None] | None = None
-        # When this event's expired holds were last released, and when each tier was looked at after that.
-        self._reclaimed: datetime | None = None
-        self._searched: dict[str, datetime] = {}
+        self._search = UnitSearch(self._shards, partial(reclaim, event_id), self._serve_again)
 
     async def prepare(self, tier_ids: set[str]) -> None:
         """For a booking that reads the event anew: beside it read the shards of tiers that were never read.
 
         What is remembered as sold out is looked at again too: the event may have been read because it was changed.
         """
-        self._reclaimed = None
-        self._searched.clear()
+        self._search.forget()
         await self._shards.prepare(tier_ids)
+
+    async def taken(self, tier_id: str) -> int:
+        """How many units of a tier are held or sold.
+
+        What this process sold counts at once, what others did at most `TAKEN_KNOWN_FOR_S` late: whoever books within
+        that time may still meet the price of a stock step that is over. The capacity has no such slack.
+        """
+        await self._shards.refresh(tier_id, TAKEN_KNOWN_FOR_S)
+        return sum(item.taken for item in self._shards.of(tier_id))
 
     async def submit(self, change: Change) -> tuple[UnitRef, ...]:
         """Commit the change, together with others; the units it took.
 
-        SoldOut, SalesClosed: nothing written. Refused: a document of the caller's own was not as expected, or nobody
-        knows. Busy: nothing written; a repeat with the same ids is safe.
+        SoldOut, SalesClosed: nothing written. Refused: a document of the caller's own was not as expected.
+        Busy, TemporarilyUnavailable: the outcome may be unknown, a repeat with the same ids is safe.
         """
         wait_s = self._line.commits * self._pace.seconds / MOST_IN_FLIGHT
-        if wait_s > MOST_WAIT_S or len(self._line) + len(self._short) >= MOST_WAITING:
+        if wait_s > MOST_WAIT_S or len(self._line) + len(self._search) >= MOST_WAITING:
             raise Busy
         waiting = Waiting(change, asyncio.get_running_loop().create_future())
         self._line.add(waiting)
@@ -141,6 +143,10 @@ class EventInventory:
             task = asyncio.ensure_future(self._serve_next())
             self._serving.add(task)
             task.add_done_callback(self._served)
+
+    def _serve_again(self, group: Sequence[Waiting]) -> None:
+        self._line.put_back(group)
+        self._start()
 
     def _served(self, done: asyncio.Task[bool]) -> None:
         self._serving.discard(done)
@@ -239,14 +245,14 @@ class EventInventory:
         change.write(batch, units)
 
     async def _after_rejection(self, plan: Allocation, rejected: Exception) -> None:
-        """Find out whose fault it was: a shard moved on (try again) or a document of somebody's own (split)."""
+        """Find out whose fault it was: a shard moved on (try again) or a document of somebody's own (split).
+
+        A commit that the database did not answer refuses nobody: what it did, if anything, the next attempt meets.
+        """
         from google.api_core import exceptions as failed
 
         group = plan.group
-        if isinstance(rejected, (failed.ServerError, failed.RetryError, failed.ResourceExhausted)):
-            for waiting in group:
-                waiting.refuse(Refused(str(rejected)))
-            return
+        unanswered = isinstance(rejected, (failed.ServerError, failed.RetryError, failed.ResourceExhausted))
         await self._shards.look_at(plan.before.values())
         moved_on = [before for before in plan.before.values() if self._shards.moved_on(before)]
         raced = bool(moved_on) or isinstance(rejected, failed.Aborted)
@@ -256,16 +262,19 @@ class EventInventory:
         if raced and attempts > 1:  # moving on did not help: those who contend for the same must not meet again
             longest_s = min(self._pace.seconds * attempts, LONGEST_PAUSE_S)
             await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311  # only jitter
-        if raced and attempts % RACES_BEFORE_SPLIT and attempts < MOST_ATTEMPTS:
+        if unanswered and attempts < MOST_UNANSWERED:
+            self._line.put_back(group)
+        elif unanswered or (raced and attempts >= MOST_ATTEMPTS):
+            for waiting in group:
+                waiting.refuse(Busy())
+        elif raced and attempts % RACES_BEFORE_SPLIT:
             self._line.put_back(group)
         elif len(group) > 1:
             middle = len(group) // 2
             await self._serve(group[:middle])
             await self._serve(group[middle:])
-        elif raced and attempts < MOST_ATTEMPTS:
-            self._line.put_back(group)
         elif raced:
-            group[0].refuse(Busy())
+            self._line.put_back(group)
         else:
             own = isinstance(rejected, (failed.Conflict, failed.FailedPrecondition, failed.NotFound))
             group[0].refuse(Refused(str(rejected)) if own else rejected)
@@ -277,39 +286,11 @@ class EventInventory:
             waiting.refuse(Refused("the units were given back before"))
         elif closed is not None:
             waiting.refuse(SalesClosed(tierId=closed))
-        elif waiting.searched or all(_is_recent(self._searched.get(tier_id)) for tier_id in change.takes):
+        elif self._search.is_over(waiting):
             tier_id, left = missing_tier(change, known)
             waiting.refuse(SoldOut(tierId=tier_id, available=left))
         else:
-            self._short.append(waiting)
-            if self._searching is None:
-                self._searching = asyncio.ensure_future(self._search())
-
-    async def _search(self) -> None:
-        """Release the event's expired holds and see the tiers as they are; who found nothing then tries once more."""
-        while self._short:
-            short, self._short = self._short, []
-            tiers = set[str]().union(*(waiting.change.takes for waiting in short))
-            began = clock.now()
-            try:
-                if not _is_recent(self._reclaimed):
-                    await self._reclaim(self._event_id)
-                    self._reclaimed = began
-                await self._shards.reload(tiers)
-            except Exception as failure:
-                for waiting in short:
-                    waiting.refuse(failure)
-                continue
-            self._searched.update(dict.fromkeys(tiers, began))
-            for waiting in short:
-                waiting.searched = True
-            self._line.put_back(short)
-            self._start()
-        self._searching = None
-
-
-def _is_recent(moment: datetime | None) -> bool:
-    return moment is not None and clock.now() - moment < SOLD_OUT_FOR
+            self._search.join(waiting)
 
 
 @lru_cache(maxsize=EVENTS_KEPT)

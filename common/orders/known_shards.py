@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class KnownShards:
         self._client = client
         self._event_id = event_id
         self._tiers: View = {}
+        self._loaded: dict[str, float] = {}
         self._loading = SingleFlight[None]()
 
     def of(self, tier_id: str) -> Iterable[Shard]:
@@ -60,6 +62,11 @@ class KnownShards:
         if unread:
             await asyncio.gather(*(self._loading.do(tier_id, partial(self._load, tier_id)) for tier_id in unread))
 
+    async def refresh(self, tier_id: str, known_for_s: float) -> None:
+        """See the tier as it was at most so long ago."""
+        if time.monotonic() - self._loaded.get(tier_id, float("-inf")) > known_for_s:
+            await self._loading.do(tier_id, partial(self._load, tier_id))
+
     async def reload(self, tier_ids: Iterable[str]) -> None:
         """See these tiers as they are now."""
         await asyncio.gather(*(self._load(tier_id) for tier_id in tier_ids))
@@ -72,11 +79,13 @@ class KnownShards:
         await self.reload({item.tier_id for item in found if not item.open})
 
     async def _load(self, tier_id: str) -> None:
+        asked = time.monotonic()
         found = [_shard(each) for each in await self._client.collection(shards_path(self._event_id, tier_id)).get()]
         if tier_id not in self._tiers:
             random.shuffle(found)
             self._tiers[tier_id] = {}
         self._saw(found)
+        self._loaded[tier_id] = asked
 
     def _saw(self, found: Iterable[Shard]) -> None:
         for item in found:

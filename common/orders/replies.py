@@ -29,9 +29,11 @@ def order_reply(order: Order) -> OrderReply:
                 tier_name=line.tier_name,
                 quantity=line.quantity,
                 unit_price=line.unit_price,
+                discount=Money(amount_minor=line.discount_minor, currency=line.unit_price.currency),
                 holders=line.holders,
             )
             for line in order.lines
         ),
         ticket_ids=order.ticket_ids,
+        promo_code=order.promo.code if order.promo else None,
     )

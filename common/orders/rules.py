@@ -1,28 +1,28 @@
-"""What may be sold to whom, at which price, and what may be refunded: pure decisions over plain values."""
+"""What may be sold to whom, and in which number: pure decisions over plain values."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from common.errors import Problem
-from common.events.schemas import Event, EventStatus
+from common.events.schemas import LARGEST_ORDER, Event, EventStatus
 from common.ids import readable_number
-from common.money import Money, share
-from common.orders.inventory import SalesClosed
-from common.orders.schemas import Amounts, Order, OrderLine, OrderRequest, OrderStatus
+from common.orders.inventory import SalesClosed, SoldOut
+from common.orders.pricing import PromoCodeNotApplicable
+from common.orders.schemas import Order, OrderRequest, OrderStatus, PromoUse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
 
-    from common.events.schemas import Tier
+    from common.events.schemas import StoredTier
+    from common.orders.pricing import Quote
+    from common.orders.schemas import OrderLine, OrderLineRequest, PromoCode
     from common.tokens import Caller
 
-MOST_UNITS_PER_ORDER: Final = 50
-# On the platform's own fee, in basis points: GST in India, VAT in Nigeria.
-FEE_TAX: Final = {"IN": 1_800, "NG": 750}
-REFUND_CLOSES: Final = timedelta(hours=24)
+PROMO_CODE: Final = re.compile(r"[A-Z0-9-][A-Z0-9_-]{2,39}")
 
 
 class LimitReached(Problem):
@@ -45,6 +45,14 @@ class UnknownPromoCode(Problem):
     status, code, title = 422, "unknown_promo_code", "This promo code does not exist"
 
 
+class PromoCodeUsedUp(SoldOut):
+    code, title = "promo_code_used_up", "The promo code was used as often as it can be"
+
+
+class PromoCodeLimitReached(LimitReached):
+    code, title = "promo_code_limit_reached", "One person may not use the promo code more often"
+
+
 class OrderStateConflict(Problem):
     status, code, title = 409, "order_state_conflict", "The order's state does not allow this"
 
@@ -58,10 +66,8 @@ def check_request(request: OrderRequest) -> None:
     tiers = Counter(line.tier_id for line in request.lines)
     if max(tiers.values()) > 1:
         raise RepeatedTier
-    if request.promo_code is not None:
-        raise UnknownPromoCode
-    if sum(line.quantity for line in request.lines) > MOST_UNITS_PER_ORDER:
-        raise LimitReached(f"One order holds at most {MOST_UNITS_PER_ORDER} tickets.", limit=MOST_UNITS_PER_ORDER)
+    if sum(line.quantity for line in request.lines) > LARGEST_ORDER:
+        raise LimitReached(f"One order holds at most {LARGEST_ORDER} tickets.", limit=LARGEST_ORDER)
     if any(len(line.holders) > line.quantity for line in request.lines):
         raise TooManyHolders
 
@@ -80,57 +86,68 @@ def check_sale(event: Event, request: OrderRequest, now: datetime) -> None:
             raise LimitReached(f"One order holds at most {tier.max_per_order}.", limit=tier.max_per_order)
 
 
-def check_person(event: Event, request: OrderRequest, held: Mapping[str, int]) -> None:
-    """Refuse more of a tier than one person may have; `held` is what they hold or own already."""
-    for line in request.lines:
+def stock_priced(event: Event, request: OrderRequest) -> list[str]:
+    """The tiers of this request whose price depends on how many units are taken."""
+    return [line.tier_id for line in request.lines if _tier(event, line.tier_id).stock_priced]
+
+
+def promo_code(text: str) -> str | None:
+    """The code as it is stored, None if no code is written like this."""
+    code = text.strip().upper()
+    return code if PROMO_CODE.fullmatch(code) else None
+
+
+def check_person(
+    event: Event,
+    promo: PromoCode | None,
+    lines: Iterable[OrderLineRequest | OrderLine],
+    held: Mapping[str, int],
+) -> None:
+    """Refuse more of a tier or a code than one person may have; `held` is what they hold or own already."""
+    for line in lines:
         most = _tier(event, line.tier_id).max_per_person
         if most is not None and held.get(line.tier_id, 0) + line.quantity > most:
             raise LimitReached(f"One person may have at most {most}.", limit=most)
+    uses = promo.terms.max_per_person if promo else None
+    if promo is not None and uses is not None and held.get(promo.promo_id, 0) + 1 > uses:
+        raise PromoCodeLimitReached(f"One person may use it {uses} times at most.", limit=uses)
 
 
-def counts_per_person(event: Event, request: OrderRequest) -> bool:
-    """Whether any line counts towards a limit per person."""
+def counts_per_person(event: Event, request: OrderRequest, promo: PromoCode | None) -> bool:
+    """Whether anything counts towards a limit per person."""
+    if promo is not None and promo.terms.max_per_person is not None:
+        return True
     return any(_tier(event, line.tier_id).max_per_person is not None for line in request.lines)
 
 
-def _tier(event: Event, tier_id: str) -> Tier:
+def refusal(order: Order, gone: SoldOut | SalesClosed) -> Problem:
+    """What the inventory's refusal means to the buyer: it may be about the promo code, which is no tier to them."""
+    if order.promo is None or gone.extensions.get("tierId") != order.promo.promo_id:
+        return gone
+    if isinstance(gone, SoldOut):
+        return PromoCodeUsedUp()
+    return PromoCodeNotApplicable("The code has ended.", reason="ended")
+
+
+def _tier(event: Event, tier_id: str) -> StoredTier:
     tier = event.tier(tier_id)
     if tier is None:
         raise UnknownTier(tierId=tier_id)
     return tier
 
 
-def price(event: Event, lines: tuple[OrderLine, ...], fee_basis_points: int) -> Amounts:
-    """The amounts of an order: the booking fee is a share of what is paid for tickets, taxed at its country's rate."""
-    subtotal = sum(line.unit_price.amount_minor * line.quantity for line in lines)
-    fee = share(subtotal, fee_basis_points)
-    tax = share(fee, FEE_TAX.get(event.country, 0))
-    money = {"subtotal": subtotal, "discount": 0, "fee": fee, "tax": tax, "total": subtotal + fee + tax}
-    return Amounts(**{name: Money(amount_minor=amount, currency=event.currency) for name, amount in money.items()})
-
-
 def draft_order(
     event: Event,
-    request: OrderRequest,
+    quoted: Quote,
+    promo: PromoCode | None,
     buyer: Caller,
     order_id: str,
     fingerprint: str,
     now: datetime,
     hold: timedelta,
-    fee_basis_points: int,
 ) -> Order:
     """The order as it will be held, but for its units."""
-    lines = tuple(
-        OrderLine(
-            tier_id=line.tier_id,
-            tier_name=_tier(event, line.tier_id).name,
-            quantity=line.quantity,
-            unit_price=_tier(event, line.tier_id).price,
-            holders=line.holders,
-            limited=_tier(event, line.tier_id).max_per_person is not None,
-        )
-        for line in request.lines
-    )
+    limited = promo is not None and promo.terms.max_per_person is not None
     return Order(
         order_id=order_id,
         order_number=readable_number("MQ", order_id),
@@ -141,15 +158,16 @@ def draft_order(
         buyer_phone=buyer.phone,
         status=OrderStatus.HELD,
         fingerprint=fingerprint,
-        lines=lines,
+        lines=quoted.lines,
         units=(),
-        amounts=price(event, lines, fee_basis_points),
+        amounts=quoted.amounts,
         event_title=event.title,
         venue_name=event.venue.name,
         starts_at=event.starts_at,
         ends_at=event.ends_at,
         created_at=now,
         hold_expires_at=now + hold,
+        promo=PromoUse(code=promo.code, promo_id=promo.promo_id, limited=limited) if promo else None,
     )
 
 

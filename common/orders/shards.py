@@ -25,7 +25,8 @@ class Shard:
     """events/{eventId}/tiers/{tierId}/shards/{index}: the units `first` … `first + size - 1`.
 
     `next` is the lowest number never handed out, `returned` are those handed out and given back. `seen` is the
-    document's update_time, the guard of the next write; None for a shard that was never read.
+    document's update_time, the guard of the next write; None for a shard that was never read. `withdrawn` are numbers
+    that were given back and are out of sale since the capacity was lowered.
     """
 
     path: str
@@ -36,11 +37,32 @@ class Shard:
     returned: tuple[int, ...]
     open: bool
     seen: datetime | None = None
+    withdrawn: tuple[int, ...] = ()
 
     @property
     def available(self) -> int:
         """How many units can be taken."""
-        return self.first + self.size - self.next + len(self.returned)
+        return self.unused + len(self.returned)
+
+    @property
+    def on_sale(self) -> int:
+        """How many units can be taken as long as it is open."""
+        return self.available if self.open else 0
+
+    @property
+    def unused(self) -> int:
+        """How many units were never handed out."""
+        return self.first + self.size - self.next
+
+    @property
+    def taken(self) -> int:
+        """How many units are held or sold."""
+        return self.next - self.first - len(self.returned) - len(self.withdrawn)
+
+    @property
+    def capacity(self) -> int:
+        """How many units it has, sold or not."""
+        return self.size - len(self.withdrawn)
 
     def take(self, quantity: int) -> tuple[tuple[int, ...], Shard]:
         """The lowest `quantity` units, and the shard without them. Fewer where fewer are left."""
@@ -51,7 +73,8 @@ class Shard:
 
     def give(self, numbers: tuple[int, ...]) -> Shard:
         """The shard with these units back."""
-        wrong = [number for number in numbers if not self.first <= number < self.next or number in self.returned]
+        free = {*self.returned, *self.withdrawn}
+        wrong = [number for number in numbers if not self.first <= number < self.next or number in free]
         if wrong or len(set(numbers)) != len(numbers):
             raise UnitsNotTaken(f"{numbers} cannot return to {self.path}")
         return replace(self, returned=tuple(sorted((*self.returned, *numbers))))
@@ -64,6 +87,7 @@ class Shard:
             "size": self.size,
             "next": self.next,
             "returned": list(self.returned),
+            "withdrawn": list(self.withdrawn),
             "open": self.open,
         }
 
@@ -79,12 +103,18 @@ def shard(path: str, fields: Mapping[str, Any], seen: datetime | None = None) ->
         returned=tuple(fields["returned"]),
         open=fields["open"],
         seen=seen,
+        withdrawn=tuple(fields.get("withdrawn", ())),
     )
 
 
 def shard_count(capacity: int) -> int:
     """How many shards a tier of this capacity has."""
     return min(MOST_SHARDS, max(1, capacity // UNITS_PER_SHARD))
+
+
+def shard_path(event_id: str, tier_id: str, index: int) -> str:
+    """One shard of a tier."""
+    return f"{shards_path(event_id, tier_id)}/{index:02d}"
 
 
 def shards_path(event_id: str, tier_id: str) -> str:
@@ -104,7 +134,7 @@ def shard_documents(event_id: str, tier_id: str, capacity: int) -> list[tuple[st
     first = 0
     for index in range(count):
         size = capacity // count + (1 if index < capacity % count else 0)
-        path = f"{shards_path(event_id, tier_id)}/{index:02d}"
+        path = shard_path(event_id, tier_id, index)
         documents.append((path, Shard(path, tier_id, first, size, first, (), open=True).document()))
         first += size
     return documents
@@ -112,13 +142,4 @@ def shard_documents(event_id: str, tier_id: str, capacity: int) -> list[tuple[st
 
 def shard_paths(event: Event) -> list[str]:
     """The shards of all tiers of an event."""
-    return [
-        f"{shards_path(event.event_id, tier.tier_id)}/{index:02d}"
-        for tier in event.tiers
-        for index in range(shard_count(tier.capacity))
-    ]
-
-
-def available(fields: Mapping[str, Any]) -> int:
-    """How many units a stored shard has left to take; none once its sale is closed."""
-    return shard("", fields).available if fields["open"] else 0
+    return [shard_path(event.event_id, tier.tier_id, index) for tier in event.tiers for index in range(tier.shards)]

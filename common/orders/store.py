@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
 from common.config import config
-from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem
+from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem, TemporarilyUnavailable
 from common.events import store as events
-from common.orders import rules
-from common.orders.inventory import EVENTS_KEPT, Busy, Change, EventInventory, Refused, inventory
+from common.events.store import refresh_of
+from common.orders import pricing, promotions, rules
+from common.orders.inventory import Busy, Change, EventInventory, Refused, SalesClosed, SoldOut, inventory
 from common.orders.schemas import Order, OrderRequest, OrderStatus
 from common.organizations.policy import require_visible
 from common.outbox import PlannedTask
 from common.paging import decode_cursor, encode_cursor
 from common.shared_reads import shared_reads
+from common.transaction import attempts
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncWriteBatch
 
+    from common.events.schemas import Event
+    from common.orders.schemas import PromoCode
     from common.tickets.schemas import UnitRef
     from common.tokens import Caller
 
@@ -41,13 +44,23 @@ class Seen:
 
 @dataclass(frozen=True)
 class _Bought:
-    """How many of each limited tier a person holds or owns, as it was read."""
+    """How many of each limited tier and promo code a person holds or owns, as it was read."""
 
     tiers: dict[str, int]
     update_time: datetime | None
 
 
 NOTHING_BOUGHT: Final = _Bought({}, None)
+
+
+@dataclass(frozen=True)
+class _Sale:
+    """What a booking is decided on; `remembered`: the event may be some seconds old."""
+
+    event: Event
+    promo: PromoCode | None
+    bought: _Bought
+    remembered: bool
 
 
 def order_path(order_id: str) -> str:
@@ -138,46 +151,76 @@ def _repeated(order: Order, fingerprint: str) -> Order:
 
 async def _hold(request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
     rules.check_request(request)
-    remembered = events.remembered(request.event_id)
-    if remembered is None and not events.begin_reading(request.event_id):
-        # Of a crowd before a cold instance one reads; the others learn from its read what they need themselves.
-        remembered = await events.recent(request.event_id)
-    if remembered is None:
-        tiers = {line.tier_id for line in request.lines}
-        event, bought, _ = await asyncio.gather(
-            events.recent(request.event_id),
-            _bought(request.event_id, buyer.user_id),
-            event_inventory(request.event_id).prepare(tiers),
-        )
-    else:
-        event = remembered
-        counts = rules.counts_per_person(event, request)
-        bought = await _bought(request.event_id, buyer.user_id) if counts else NOTHING_BOUGHT
-    await require_visible(event, buyer)
-    now = clock.now()
-    rules.check_sale(event, request, now)
-    hold = timedelta(seconds=config().hold_seconds)
-    fee = config().booking_fee_basis_points
-    order = rules.draft_order(event, request, buyer, order_id, fingerprint, now, hold, fee)
+    sale = await _sale(request, buyer)
+    await require_visible(sale.event, buyer)
+    try:
+        order = await _priced(sale, request, buyer, order_id, fingerprint)
+    except pricing.PriceChanged:
+        if not sale.remembered:
+            raise
+        # The buyer may have seen a newer price than this process remembers.
+        sale = replace(sale, event=await events.reread(request.event_id))
+        order = await _priced(sale, request, buyer, order_id, fingerprint)
+    bought = sale.bought
     for _ in range(MOST_ATTEMPTS):
-        rules.check_person(event, request, bought.tiers)
+        rules.check_person(sale.event, sale.promo, order.lines, bought.tiers)
         try:
-            units = await event_inventory(event.event_id).submit(_booking(order, bought))
+            units = await event_inventory(order.event_id).submit(_booking(order, bought))
+        except (SoldOut, SalesClosed) as gone:
+            raise rules.refusal(order, gone) from None
         except Refused:
             first = await _first(order_id)
             if first is not None:
                 return _repeated(first, fingerprint)
-            bought = await _bought(event.event_id, buyer.user_id)
+            bought = await _bought(order.event_id, buyer.user_id)
             continue
-        return order.model_copy(update={"units": units})
+        return order.owning(units)
     raise Busy
+
+
+async def _sale(request: OrderRequest, buyer: Caller) -> _Sale:
+    """Everything that must be read, in one round trip; nothing where this process remembers it."""
+    event_id, code = request.event_id, rules.promo_code(request.promo_code or "")
+    remembered = events.remembered(event_id)
+    if remembered is None and not events.begin_reading(event_id):
+        # Of a crowd before a cold instance one reads; the others learn from its read what they need themselves.
+        remembered = await events.recent(event_id)
+    if remembered is None:
+        tiers = {line.tier_id for line in request.lines} | ({promotions.promo_id(event_id, code)} if code else set())
+        event, promo, bought, _ = await asyncio.gather(
+            events.recent(event_id),
+            promotions.recent(event_id, code),
+            _bought(event_id, buyer.user_id),
+            event_inventory(event_id).prepare(tiers),
+        )
+        return _Sale(event, promo, bought, remembered=False)
+    promo = promotions.remembered(event_id, code) if code else None
+    if code and promo is None:
+        promo, bought = await asyncio.gather(promotions.recent(event_id, code), _bought(event_id, buyer.user_id))
+    else:
+        counts = rules.counts_per_person(remembered, request, promo)
+        bought = await _bought(event_id, buyer.user_id) if counts else NOTHING_BOUGHT
+    return _Sale(remembered, promo, bought, remembered=True)
+
+
+async def _priced(sale: _Sale, request: OrderRequest, buyer: Caller, order_id: str, fingerprint: str) -> Order:
+    """The order at the prices of this moment, if this is on sale."""
+    event, promo, now = sale.event, sale.promo, clock.now()
+    rules.check_sale(event, request, now)
+    if promo is None and request.promo_code is not None:
+        raise rules.UnknownPromoCode
+    stock = event_inventory(event.event_id)
+    taken = {tier_id: await stock.taken(tier_id) for tier_id in rules.stock_priced(event, request)}
+    terms = promo.terms if promo else None
+    quoted = pricing.quote(event, request, terms, taken, now, config().booking_fee_basis_points)
+    hold = timedelta(seconds=config().hold_seconds)
+    return rules.draft_order(event, quoted, promo, buyer, order_id, fingerprint, now, hold)
 
 
 def _booking(order: Order, bought: _Bought) -> Change:
     def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
-        held = order.model_copy(update={"units": units})
-        batch.create(client.document(order_path(order.order_id)), held.document())
+        batch.create(client.document(order_path(order.order_id)), order.owning(units).document())
         _count(batch, order, bought)
         release = PlannedTask(
             function="release_hold",
@@ -189,8 +232,7 @@ def _booking(order: Order, bought: _Bought) -> Change:
         path, fields = outbox.entry(order.created_at, event, release, refresh_of(order.event_id))
         batch.create(client.document(path), fields)
 
-    takes = {line.tier_id: line.quantity for line in order.lines}
-    return Change(order.order_id, takes, (), writes=3, documents=documents_of(order), write=write)
+    return Change(order.order_id, order.takes, (), writes=3, documents=documents_of(order), write=write)
 
 
 def documents_of(order: Order) -> frozenset[str]:
@@ -201,7 +243,7 @@ def documents_of(order: Order) -> frozenset[str]:
 def _count(batch: AsyncWriteBatch, order: Order, bought: _Bought) -> None:
     """Write what the person has after this order, unless somebody changed it since it was read."""
     client = clients.firestore()
-    tiers = {line.tier_id: bought.tiers.get(line.tier_id, 0) + line.quantity for line in order.lines if line.limited}
+    tiers = {tier: bought.tiers.get(tier, 0) + count for tier, count in order.counted.items()}
     if not tiers:
         return
     document = client.document(_bought_path(order.event_id, order.buyer_id))
@@ -213,11 +255,10 @@ def _count(batch: AsyncWriteBatch, order: Order, bought: _Bought) -> None:
 
 
 def uncount(batch: AsyncWriteBatch, order: Order, units: tuple[UnitRef, ...]) -> None:
-    """Take units that go back off what the person has."""
+    """Take what goes back, units or the use of a promo code, off what the person has."""
     from google.cloud.firestore import Increment
 
-    limited = {line.tier_id for line in order.lines if line.limited}
-    returned = Counter(unit.tier_id for unit in units if unit.tier_id in limited)
+    returned = Counter(unit.tier_id for unit in units if unit.tier_id in order.counted)
     if returned:
         document = clients.firestore().document(_bought_path(order.event_id, order.buyer_id))
         batch.update(document, {f"tiers.{tier}": Increment(-count) for tier, count in returned.items()})
@@ -229,14 +270,6 @@ def order_event(type_: str, order: Order, now: datetime, **more: Any) -> outbox.
     return outbox.event(type_, now, **about, **more)
 
 
-@lru_cache(maxsize=EVENTS_KEPT)
-def refresh_of(event_id: str) -> PlannedTask:
-    """The task that brings the event's live availability document up to date, once a second at most."""
-    return PlannedTask(
-        function="refresh_availability", name=event_id, payload={"eventId": event_id}, once_a_second=True
-    )
-
-
 async def _bought(event_id: str, user_id: str) -> _Bought:
     snapshot = await shared_reads().get(_bought_path(event_id, user_id))
     if not snapshot.exists:
@@ -244,20 +277,33 @@ async def _bought(event_id: str, user_id: str) -> _Bought:
     return _Bought((snapshot.to_dict() or {})["tiers"], snapshot.update_time)
 
 
+async def cancel(order_id: str, user_id: str) -> Order:
+    """Give up the buyer's hold. A refused commit says only that something moved, perhaps by us: look again."""
+    async for _ in attempts():
+        seen = await of_buyer(order_id, user_id)
+        if seen.order.status is OrderStatus.CANCELLED:
+            return seen.order
+        rules.check_cancel(seen.order)
+        if await release(seen, OrderStatus.CANCELLED):
+            return seen.order.model_copy(update={"status": OrderStatus.CANCELLED, "units": ()})
+    raise TemporarilyUnavailable("Too many changed this order at the same time.")
+
+
 async def release(seen: Seen, status: OrderStatus) -> bool:
-    """End a hold and give its units back. False when the order changed since it was read: nothing was written."""
+    """End a hold and give back what it owns. False when the order changed since it was read: nothing was written."""
     order = seen.order
     now = clock.now()
 
     def write(batch: AsyncWriteBatch, _: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
         guard = client.write_option(last_update_time=seen.update_time)
-        batch.update(client.document(order_path(order.order_id)), {"status": status, "units": []}, option=guard)
-        uncount(batch, order, order.units)
+        fields = {"status": status} | _owned_fields(order.owning(()))
+        batch.update(client.document(order_path(order.order_id)), fields, option=guard)
+        uncount(batch, order, order.owned)
         path, fields = outbox.entry(now, order_event(f"order.{status}", order, now), refresh_of(order.event_id))
         batch.create(client.document(path), fields)
 
-    change = Change(order.order_id, {}, order.units, writes=3, documents=documents_of(order), write=write)
+    change = Change(order.order_id, {}, order.owned, writes=3, documents=documents_of(order), write=write)
     try:
         await event_inventory(order.event_id).submit(change)
     except Refused:
@@ -283,19 +329,41 @@ async def release_expired(event_id: str) -> None:
 
 
 async def reclaim(seen: Seen) -> bool:
-    """Hold units again for an order that expired before its payment arrived. SoldOut if there are none."""
+    """Hold again what an order held that expired before its payment arrived, all of it or nothing.
+
+    SoldOut, SalesClosed, LimitReached: something of it is no longer to be had, be it the use of its promo code or
+    the person's share of a tier. Nobody gets beyond a limit by paying late.
+    """
     order = seen.order
+    bought = await _bought(order.event_id, order.buyer_id) if order.counted else NOTHING_BOUGHT
+    await _check_limits_again(order, bought)
 
     def write(batch: AsyncWriteBatch, units: tuple[UnitRef, ...]) -> None:
         client = clients.firestore()
         guard = client.write_option(last_update_time=seen.update_time)
-        fields = {"status": OrderStatus.HELD, "units": [unit.document() for unit in units]}
+        fields = {"status": OrderStatus.HELD} | _owned_fields(order.owning(units))
         batch.update(client.document(order_path(order.order_id)), fields, option=guard)
+        _count(batch, order, bought)
 
-    takes = {line.tier_id: line.quantity for line in order.lines}
-    change = Change(order.order_id, takes, (), writes=1, documents=documents_of(order), write=write)
+    change = Change(order.order_id, order.takes, (), writes=2, documents=documents_of(order), write=write)
     try:
         await event_inventory(order.event_id).submit(change)
+    except SoldOut as gone:
+        raise rules.refusal(order, gone) from None
     except Refused:
         return False
     return True
+
+
+async def _check_limits_again(order: Order, bought: _Bought) -> None:
+    if not order.counted:
+        return
+    code = order.promo.code if order.promo and order.promo.limited else None
+    event, promo = await asyncio.gather(events.recent(order.event_id), promotions.recent(order.event_id, code))
+    rules.check_person(event, promo, [line for line in order.lines if line.limited], bought.tiers)
+
+
+def _owned_fields(order: Order) -> dict[str, Any]:
+    """What is written when an order takes or gives back what it owns."""
+    fields: dict[str, Any] = {"units": [unit.document() for unit in order.units]}
+    return fields | ({"promo": order.promo.document()} if order.promo else {})

@@ -30,6 +30,12 @@ class OrganizationRequest(Wire):
     currency: Currency
 
 
+class OrganizationPatch(Wire):
+    """PATCH /v1/organizations/{orgId}: the account at Paystack that its ticket sales are paid to; null: none, to us."""
+
+    paystack_subaccount: Annotated[str, StringConstraints(pattern=r"^ACCT_[A-Za-z0-9]{1,40}$")] | None
+
+
 class MemberRequest(Wire):
     """PUT /v1/organizations/{orgId}/members/{userId}."""
 
@@ -46,6 +52,9 @@ class Organization(Record):
     owner_ids: tuple[str, ...]
     created_at: UtcDatetime
     updated_at: UtcDatetime
+    # Agreed with an admin; None: by volume.
+    commission_basis_points: int | None = None
+    paystack_subaccount: str | None = None
 
 
 class Member(Record):
@@ -67,6 +76,7 @@ class OrganizationReply(Wire):
     currency: str
     role: Role
     created_at: UtcDatetime
+    paystack_subaccount: str | None = None
 
 
 class MemberReply(Wire):

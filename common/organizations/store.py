@@ -61,6 +61,22 @@ async def create(new: Organization) -> Organization:
     return new
 
 
+async def agree_commission(org_id: str, basis_points: int | None, now: datetime) -> None:
+    """Keep the rate of commission that was agreed with the organization; None: by volume."""
+    from google.api_core.exceptions import NotFound as NoSuchDocument
+
+    try:
+        await _organization(org_id).update({"commissionBasisPoints": basis_points, "updatedAt": now})
+    except NoSuchDocument:
+        raise NotFound("There is no such organization.") from None
+
+
+async def name_subaccount(org_id: str, subaccount: str | None, now: datetime) -> Organization:
+    """Note where Paystack pays this organization; None: nowhere, it is paid out by us."""
+    await _organization(org_id).update({"paystackSubaccount": subaccount, "updatedAt": now})
+    return Organization.of((await _organization(org_id).get()).to_dict())
+
+
 async def put_member(org_id: str, user_id: str, role: Role, appointed_by: str, now: datetime) -> Member:
     """Give a person a role. The organization is written too: of two changes at once the second one decides anew."""
     from google.api_core.exceptions import FailedPrecondition

@@ -11,7 +11,7 @@ from common.config import Config, config
 from common.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
     from datetime import datetime
 
     from common.money import Money
@@ -25,6 +25,7 @@ class GatewayName(StrEnum):
 
     STRIPE = "stripe"
     RAZORPAY = "razorpay"
+    PAYSTACK = "paystack"
 
 
 class PaymentEventKind(StrEnum):
@@ -70,8 +71,19 @@ class GatewayRefused(Problem):
 
 
 @dataclass(frozen=True)
+class Split:
+    """An organizer's own account at the provider, which is paid its share of each payment directly."""
+
+    subaccount: str
+    kept_minor: int
+
+
+@dataclass(frozen=True)
 class CheckoutRequest:
-    """One of our orders, to be paid. The same idempotency key makes one payment at the provider."""
+    """One of our orders, to be paid. The same idempotency key makes one payment at the provider.
+
+    `split` is for providers that pay organizers directly; `kept_minor` of the amount stays with us.
+    """
 
     order_id: str
     order_number: str
@@ -80,6 +92,8 @@ class CheckoutRequest:
     description: str
     buyer_email: str | None
     idempotency_key: str
+    buyer_id: str = ""
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +110,9 @@ class PaymentEvent:
 
     `reference` is what the checkout returned; `payment_id` is what a refund needs; `order_id` is None where the
     provider's event does not carry it (ask `order_of`). The `amount` of a refund or dispute is its own. `refund_id` is
-    the provider's, `refund_key` ours: None for a refund that somebody made in the provider's dashboard. `fee_minor`
-    is what the provider keeps of a capture, in the currency of `amount`; None where the event does not say.
+    the provider's id of that refund or dispute, `refund_key` ours: None for a refund that somebody made in the
+    provider's dashboard. `fee_minor` is what the provider keeps of a capture, in the currency of `amount`; None where
+    the event does not say. `split_minor` is what of a capture it pays the organizer directly.
     """
 
     gateway: GatewayName
@@ -111,23 +126,57 @@ class PaymentEvent:
     occurred_at: datetime
     refund_key: str | None = None
     fee_minor: int | None = None
+    split_minor: int = 0
 
 
 @dataclass(frozen=True)
 class ParsedEvent:
-    """A webhook's identity, and its fact when it is of a kind that we act on."""
+    """A webhook's identity, and its fact when it is of a kind that we act on.
+
+    `ask_about` is the reference of an event that does not say which thing changed: the provider must be asked
+    (`facts_of`) what happened to it.
+    """
 
     event_id: str
     type: str
     event: PaymentEvent | None
+    ask_about: str | None = None
+
+
+@dataclass(frozen=True)
+class ProviderPayment:
+    """A captured payment as the provider's books have it now. `facts` are its capture and its finished refunds.
+
+    No facts: no checkout of ours made it. `fee_minor` is None where the provider keeps its fee in another currency.
+    """
+
+    gateway: GatewayName
+    reference: str
+    payment_id: str
+    order_id: str | None
+    amount: Money
+    fee_minor: int | None
+    captured_at: datetime
+    facts: tuple[PaymentEvent, ...]
+
+    @property
+    def refunded_minor(self) -> int:
+        """What has gone back to the buyer."""
+        return sum(fact.amount.amount_minor for fact in self.refunds)
+
+    @property
+    def refunds(self) -> tuple[PaymentEvent, ...]:
+        """The refunds whose money has left."""
+        return tuple(fact for fact in self.facts if fact.kind is PaymentEventKind.REFUNDED)
 
 
 @dataclass(frozen=True)
 class RefundResult:
-    """The refund that stands at the provider under a refund key."""
+    """The refund that stands at the provider under a refund key; its amount, where an earlier one is met again."""
 
     refund_id: str
     status: RefundStatus
+    amount_minor: int | None = None
 
 
 class Gateway(Protocol):
@@ -147,6 +196,15 @@ class Gateway(Protocol):
         self, payment_id: str, amount: Money, *, refund_key: str, order_id: str, reason: str
     ) -> RefundResult:
         """Give money back once per refund key, however often and however late this is repeated."""
+
+    async def facts_of(self, reference: str) -> tuple[PaymentEvent, ...]:
+        """All that the provider says now about the payments of this reference, as the events that it would send."""
+
+    def payments_between(self, since: datetime, until: datetime) -> AsyncIterator[ProviderPayment]:
+        """Every captured payment that began in this span, or of which something was refunded since its start."""
+
+    async def find_payment(self, payment_id: str) -> ProviderPayment | None:
+        """The captured payment of this id; None when the provider knows none."""
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raise BadSignature unless the provider signed exactly this body (and recently, where it says when)."""
@@ -171,6 +229,20 @@ def _opened(name: GatewayName, configuration: Config) -> Gateway:
         from common.payments.stripe_gateway import StripeGateway
 
         return StripeGateway(configuration)
+    if name is GatewayName.PAYSTACK:
+        from common.payments.paystack_gateway import PaystackGateway
+
+        return PaystackGateway(configuration)
     from common.payments.razorpay_gateway import RazorpayGateway
 
     return RazorpayGateway(configuration)
+
+
+def configured() -> tuple[GatewayName, ...]:
+    """The providers that this deployment has an account at."""
+    keys = {
+        GatewayName.STRIPE: config().stripe_secret_key,
+        GatewayName.RAZORPAY: config().razorpay_key_id,
+        GatewayName.PAYSTACK: config().paystack_secret_key,
+    }
+    return tuple(name for name in GatewayName if keys[name])

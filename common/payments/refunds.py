@@ -1,53 +1,101 @@
-"""Refunds: tickets die and units return at once; the money follows by a task until the provider confirms it."""
+"""Refunds are decided and booked in one commit: tickets die, units return, the money is owed; a task then moves it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common import clients, clock, log
+from common import clients, clock
+from common.ids import derived_id
 from common.orders import store as orders
 from common.orders.inventory import Change, Refused
 from common.orders.rules import OrderStateConflict
-from common.payments import ledger, settlement, store
-from common.payments.gateways import GatewayRefused, RefundStatus, gateway
-from common.payments.refund_rules import Decision, decide
+from common.orders.schemas import OrderStatus
+from common.payments import ledger, refund_rules, store
 from common.payments.schemas import Refund, RefundReply, RefundRequest
 from common.tickets.schemas import TicketStatus
 from common.tickets.store import seen_tickets_of_order, ticket_path
-from common.trigger import RetryLater
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncWriteBatch
 
+    from common.money import Money
     from common.orders.store import Seen
+    from common.payments.refund_rules import Decision
     from common.tickets.schemas import UnitRef
     from common.tickets.store import SeenTicket
+
+EVENT_CANCELLED = "event_cancelled"
 
 
 async def request_refund(
     seen: Seen, request: RefundRequest, requested_by: str, by_organizer: bool, refund_id: str
 ) -> Refund:
     """Decide and commit a refund: order, tickets, units, ledger and the task that pays, all or nothing."""
-    order = seen.order
-    now = clock.now()
     known = await store.find_refund(refund_id)
     if known is not None:
         return known
-    tickets = await seen_tickets_of_order(order.order_id)
-    decision = decide(order, [seen_ticket.ticket for seen_ticket in tickets], request, by_organizer, now)
-    payment = await store.payment_of(order)
-    paid_by = (payment.gateway, payment.provider_payment_id or "") if payment else None
-    ticket_ids = tuple(ticket.ticket_id for ticket in decision.tickets)
-    refund = store.new_refund(refund_id, order, decision.amount, request.reason, ticket_ids, requested_by, now, paid_by)
-    change = _change(seen, tickets, decision, refund)
-    try:
-        await orders.event_inventory(order.event_id).submit(change)
-    except Refused:
-        known = await store.find_refund(refund_id)
-        if known is None:
-            raise OrderStateConflict("The order changed at this moment.") from None
+    tickets = await seen_tickets_of_order(seen.order.order_id)
+    each = [seen_ticket.ticket for seen_ticket in tickets]
+    decision = refund_rules.decide(seen.order, each, request, by_organizer, clock.now())
+    refund = await _new(seen, decision, refund_id, request.reason, requested_by)
+    if await _commit(seen, tickets, decision, refund):
+        return refund
+    known = await store.find_refund(refund_id)
+    if known is None:
+        raise OrderStateConflict("The order changed at this moment.")
+    return known
+
+
+async def give_back_cancelled(seen: Seen) -> Refund | None:
+    """Refund what is left of an order whose event was cancelled, once; None when nothing is left.
+
+    OrderStateConflict when the order changed since it was read.
+    """
+    order = seen.order
+    refund_id = derived_id("ref", order.order_id, EVENT_CANCELLED)
+    known = await store.find_refund(refund_id)
+    if known is not None or order.status not in {OrderStatus.TICKETED, OrderStatus.PARTIALLY_REFUNDED}:
         return known
+    tickets = await seen_tickets_of_order(order.order_id)
+    decision = refund_rules.everything(order, [each.ticket for each in tickets], refund_rules.left_of(order))
+    if not decision.tickets and not decision.amount.amount_minor:
+        return None
+    refund = await _new(seen, decision, refund_id, EVENT_CANCELLED, EVENT_CANCELLED)
+    if not await _commit(seen, tickets, decision, refund):
+        raise OrderStateConflict("The order changed at this moment.")
     return refund
+
+
+async def void(order_id: str, refund: Refund, owed: Money) -> None:
+    """Book a refund that was made at the provider and leaves nothing of the order's price.
+
+    When the order changes meanwhile nothing is written: what follows from the facts is then decided anew.
+    """
+    seen = await orders.find(order_id)
+    if seen is None or refund_rules.left_of(seen.order) != owed:
+        return
+    tickets = await seen_tickets_of_order(order_id)
+    decision = refund_rules.everything(seen.order, [each.ticket for each in tickets], owed)
+    dead = tuple(ticket.ticket_id for ticket in decision.tickets)
+    await _commit(seen, tickets, decision, refund.model_copy(update={"ticket_ids": dead}))
+
+
+async def _new(seen: Seen, decision: Decision, refund_id: str, reason: str, requested_by: str) -> Refund:
+    payment = await store.payment_of(seen.order)
+    paid_by = (payment.gateway, payment.provider_payment_id or "") if payment else None
+    dead = tuple(ticket.ticket_id for ticket in decision.tickets)
+    return refund_rules.new_refund(
+        refund_id, seen.order, decision.amount, reason, dead, requested_by, clock.now(), paid_by
+    )
+
+
+async def _commit(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: Refund) -> bool:
+    """False when the order or a ticket changed since it was read: nothing was written."""
+    try:
+        await orders.event_inventory(seen.order.event_id).submit(_change(seen, tickets, decision, refund))
+    except Refused:
+        return False
+    return True
 
 
 def _change(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: Refund) -> Change:
@@ -60,7 +108,7 @@ def _change(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: R
         client = clients.firestore()
         fields: dict[str, Any] = {
             "status": decision.status,
-            "refundedMinor": order.refunded_minor + refund.amount.amount_minor,
+            "refundedMinor": order.refunded_minor + decision.amount.amount_minor,
             "units": [unit.document() for unit in left],
         }
         guard = client.write_option(last_update_time=seen.update_time)
@@ -70,44 +118,14 @@ def _change(seen: Seen, tickets: list[SeenTicket], decision: Decision, refund: R
             unused = client.write_option(last_update_time=read_at[ticket.ticket_id])
             batch.update(client.document(ticket_path(ticket.ticket_id)), died, option=unused)
         batch.create(client.document(store.refund_path(refund.refund_id)), refund.document())
-        if refund.amount.amount_minor:
-            entry = ledger.refund_owed(order, refund, now)
+        for entry in ledger.refund_decided(order, refund, decision.amount, now):
             batch.create(client.document(store.ledger_path(entry.entry_id)), entry.document())
         orders.uncount(batch, order, units)
         path, told = store.refund_outbox(f"order.{decision.status}", order, refund, now)
         batch.create(client.document(path), told)
 
     documents = orders.documents_of(order)
-    return Change(order.order_id, {}, units, writes=5 + len(units), documents=documents, write=write)
-
-
-async def execute(refund: Refund) -> None:
-    """Have the provider pay the money back, and book it. Every repeat meets the same refund at the provider."""
-    if refund.status is not RefundStatus.PENDING or refund.gateway is None:
-        return
-    try:
-        result = await gateway(refund.gateway).refund(
-            refund.provider_payment_id or "",
-            refund.amount,
-            refund_key=refund.refund_id,
-            order_id=refund.order_id,
-            reason=refund.reason,
-        )
-    except GatewayRefused as refused:
-        await _mark(refund, {"failure": refused.detail or refused.title})
-        log.alert("refund refused by the provider", refundId=refund.refund_id, gateway=refund.gateway)
-        raise RetryLater("The provider refused the refund.") from refused
-    if result.status is RefundStatus.SUCCEEDED:
-        await settlement.complete_refund(refund.refund_id, result.refund_id)
-        return
-    await _mark(refund, {"providerRefundId": result.refund_id})
-    if result.status is RefundStatus.FAILED:
-        log.alert("refund failed at the provider", refundId=refund.refund_id, gateway=refund.gateway)
-    raise RetryLater("The provider has not finished the refund.")
-
-
-async def _mark(refund: Refund, fields: dict[str, Any]) -> None:
-    await clients.firestore().document(store.refund_path(refund.refund_id)).update(fields)
+    return Change(order.order_id, {}, units, writes=6 + len(units), documents=documents, write=write)
 
 
 def refund_reply(refund: Refund) -> RefundReply:
@@ -119,5 +137,8 @@ def refund_reply(refund: Refund) -> RefundReply:
         reason=refund.reason,
         ticket_ids=refund.ticket_ids,
         status=refund.status,
+        attempts=refund.attempt,
+        failure=refund.failure,
         created_at=refund.created_at,
+        succeeded_at=refund.succeeded_at,
     )

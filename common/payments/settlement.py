@@ -1,218 +1,234 @@
-"""From a provider's event to its end: tickets, or the money back. Every step may be repeated."""
+"""A fact about a payment takes effect: it joins what is known, and what follows is done. All of it may repeat."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, log, outbox
+from common.errors import NotFound, TemporarilyUnavailable
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
+from common.orders.rules import LimitReached
 from common.orders.schemas import Order, OrderStatus
 from common.orders.shards import unit_path
-from common.payments import ledger, store
-from common.payments.gateways import PaymentEvent, PaymentEventKind, RefundStatus, gateway
-from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, WebhookStatus
-from common.payments.settlement_rules import Meaning, Verdict, advance, judge_capture
+from common.payments import payment_facts, refunds, store
+from common.payments.gateways import RefundStatus, gateway
+from common.payments.outflow_rules import Reclaim, VoidOrder
+from common.payments.schemas import Payment, PaymentStatus, Webhook, WebhookStatus
+from common.payments.settlement_rules import Books, settle, ticketed
 from common.tickets import rules as tickets
 from common.tickets.store import ticket_path
-from common.transaction import in_transaction, read
+from common.transaction import attempts, committed
 from common.trigger import RetryLater
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from google.cloud.firestore import AsyncTransaction
+    from google.cloud.firestore import AsyncWriteBatch
 
-RECLAIM_ATTEMPTS: Final = 3
-HEARD: Final = {
-    PaymentEventKind.AUTHORIZED: PaymentStatus.AUTHORIZED,
-    PaymentEventKind.FAILED: PaymentStatus.FAILED,
-    PaymentEventKind.DISPUTED: PaymentStatus.DISPUTED,
-}
+    from common.payments.gateways import PaymentEvent
+    from common.payments.schemas import Refund
+    from common.payments.settlement_rules import Settled
+
+# An order that changes at every look is left to the next delivery.
+MOST_ROUNDS: Final = 5
+TOLD: Final = {PaymentStatus.FAILED, PaymentStatus.DISPUTED}
 
 
-async def settle(webhook: Webhook) -> WebhookStatus:
+async def settle_webhook(webhook: Webhook) -> WebhookStatus:
     """Act on a stored webhook; how it ended."""
-    event = gateway(webhook.gateway).parse(webhook.headers, webhook.body.encode()).event
-    return await act_on(event) if event is not None else WebhookStatus.IGNORED
+    provider = gateway(webhook.gateway)
+    parsed = provider.parse(webhook.headers, webhook.body.encode())
+    if parsed.ask_about is not None:
+        return await act_on(*await provider.facts_of(parsed.ask_about))
+    return await act_on(*(parsed.event,) if parsed.event is not None else ())
 
 
-async def act_on(event: PaymentEvent) -> WebhookStatus:
-    """Act on a fact about a payment, whoever told it; how it ended."""
+async def act_on(*events: PaymentEvent) -> WebhookStatus:
+    """Act on facts about one provider's reference, whoever told them; how it ended."""
+    if not events:
+        return WebhookStatus.IGNORED
+    name, reference = events[0].gateway, events[0].reference
     order_id = (
-        event.order_id
-        or await store.order_of_reference(event.gateway, event.reference)
-        or await gateway(event.gateway).order_of(event.reference)
+        next((event.order_id for event in events if event.order_id), None)
+        or await store.order_of_reference(name, reference)
+        or await gateway(name).order_of(reference)
     )
-    if order_id is None or await orders.find(order_id) is None:
+    if order_id is None or not await learn(order_id, events):
         # The account may serve others too, so the money is not touched: a person must look.
-        log.alert("payment event of no known order", gateway=event.gateway, reference=event.reference)
+        log.alert("payment event of no known order", gateway=name, reference=reference)
         return WebhookStatus.UNMATCHED
-    match event.kind:
-        case PaymentEventKind.CAPTURED:
-            await settle_capture(order_id, event)
-        case PaymentEventKind.REFUNDED:
-            await confirm_refund(event)
-        case kind if kind in HEARD:
-            await _note(order_id, event)
     return WebhookStatus.SETTLED
 
 
-async def settle_capture(order_id: str, event: PaymentEvent) -> None:
-    """Turn captured money into tickets, or send it back."""
-    for _ in range(RECLAIM_ATTEMPTS):
-        verdict = await in_transaction(partial(_capture, order_id=order_id, event=event))
-        if verdict.reason == "amount_mismatch":
-            log.alert("captured amount differs from the order", orderId=order_id, gateway=event.gateway)
-        if verdict.meaning is not Meaning.RECLAIM:
-            return
-        seen = await orders.find(order_id)
-        if seen is None or seen.order.status is not OrderStatus.EXPIRED:
-            continue
-        try:
-            await orders.reclaim(seen)
-        except (SoldOut, SalesClosed) as gone:
-            nothing_left = Verdict(Meaning.RETURN, gone.code)
-            await in_transaction(partial(_capture, order_id=order_id, event=event, instead=nothing_left))
-            return
+async def look(payment: Payment, reference: str | None = None) -> None:
+    """Ask the provider itself what happened, and act on it."""
+    facts = await gateway(payment.gateway).facts_of(reference or payment.reference)
+    if facts:
+        await learn(payment.order_id, facts)
+
+
+async def learn(order_id: str, events: Sequence[PaymentEvent]) -> bool:
+    """Act on facts about one order at one gateway, until nothing is left to do. False when there is no such order."""
+    nothing_left: str | None = None
+    for _ in range(MOST_ROUNDS):
+        settled = await _settle(order_id, events, nothing_left)
+        if settled is None:
+            return False
+        for alert in settled.alerts:
+            log.alert(alert, orderId=order_id, gateway=events[0].gateway)
+        match settled.first:
+            case None:
+                return True
+            case Reclaim():
+                nothing_left = await _reclaim(order_id)
+            case VoidOrder(refund, owed):
+                await refunds.void(order_id, refund, owed)
     raise RetryLater("The order kept changing.")
 
 
-async def _capture(
-    transaction: AsyncTransaction, order_id: str, event: PaymentEvent, instead: Verdict | None = None
-) -> Verdict:
-    order, payment = await _read(transaction, order_id, event)
-    verdict = judge_capture(order, payment, event)
-    if verdict.meaning is Meaning.RECLAIM and instead is not None:
-        verdict = instead
-    now = clock.now()
-    if verdict.meaning is Meaning.TICKET:
-        known = payment or store.new_payment(order, event.gateway, event.reference, {}, now)
-        captured = known.model_copy(
-            update={
-                "status": advance(known.status, PaymentStatus.CAPTURED),
-                "reference": event.reference,
-                "provider_payment_id": event.payment_id,
-                "captured_at": event.occurred_at,
-            }
-        )
-        transaction.set(_document(store.payment_path(order_id, event.gateway)), captured.document())
-        entry = ledger.sale(order, captured, now)
-        transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
-        issue(transaction, order, captured.payment_id, now)
-    elif verdict.meaning is Meaning.RETURN:
-        await _return(transaction, order, event, verdict.reason, now)
-    return verdict
+async def _reclaim(order_id: str) -> str | None:
+    """Hold units again for an order that expired; why there are none."""
+    seen = await orders.find(order_id)
+    if seen is None or seen.order.status is not OrderStatus.EXPIRED:
+        return None
+    try:
+        await orders.reclaim(seen)
+    except (SoldOut, SalesClosed, LimitReached) as gone:
+        return gone.code
+    return None
 
 
-async def _read(transaction: AsyncTransaction, order_id: str, event: PaymentEvent) -> tuple[Order, Payment | None]:
-    order, payment = await read(transaction, orders.order_path(order_id), store.payment_path(order_id, event.gateway))
-    return Order.of(order), Payment.of(payment) if payment else None
+async def _settle(order_id: str, events: Sequence[PaymentEvent], nothing_left: str | None) -> Settled | None:
+    """Read, decide, and write in one guarded commit; decide again when somebody else wrote in between."""
+    async for _ in attempts():
+        now = clock.now()
+        seen = await _read(order_id, events, now)
+        if seen is None:
+            return None
+        settled = settle(seen.heard, now, nothing_left)
+        batch = clients.firestore().batch()
+        _write(batch, seen, settled, now)
+        if not len(batch) or await committed(batch):
+            return settled
+    raise TemporarilyUnavailable("Too many changed this payment at the same time.")
 
 
-async def _return(transaction: AsyncTransaction, order: Order, event: PaymentEvent, reason: str, now: datetime) -> None:
-    refund = store.stray_refund(order, event, reason, now)
-    path = store.refund_path(refund.refund_id)
-    if await read(transaction, path) != [None]:
-        return
-    transaction.create(_document(path), refund.document())
-    entry = ledger.stray_capture(refund, now)
-    transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
-    path, fields = store.refund_outbox("payment.returned", order, refund, now)
-    transaction.create(_document(path), fields)
+@dataclass(frozen=True)
+class _Seen:
+    """The books as they are stored, with the new facts, and the update_time of each document."""
+
+    stored: Books
+    heard: Books
+    times: Mapping[str, datetime]
 
 
-def issue(transaction: AsyncTransaction, order: Order, payment_id: str | None, now: datetime) -> None:
-    """Write the tickets of an order, sell its units, and tell everybody: part of the caller's transaction."""
-    issued = tickets.new_tickets(order, now)
-    for ticket in issued:
-        transaction.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
+async def _read(order_id: str, events: Sequence[PaymentEvent], now: datetime) -> _Seen | None:
+    name, client = events[0].gateway, clients.firestore()
+    paths = (orders.order_path(order_id), store.payment_path(order_id, name))
+    found = {each.reference.path: each async for each in client.get_all([client.document(path) for path in paths])}
+    of_order, of_payment = (found[path] for path in paths)
+    if not of_order.exists:
+        return None
+    order = Order.of(of_order.to_dict())
+    stored = store.new_payment(order, name, events[0].reference, {}, now)
+    if of_payment.exists:
+        stored = Payment.of(of_payment.to_dict())
+    attempts_known = reduce(payment_facts.join, map(payment_facts.fact, events), stored.attempts)
+    heard = stored.model_copy(update={"attempts": attempts_known})
+    known = await store.seen_refunds_of(order_id, name) if _may_have_refunds(order, stored, heard) else {}
+    refunds_known = {refund_id: refund for refund_id, (refund, _) in known.items()}
+    times = {path: each.update_time for path, each in found.items() if each.exists}
+    times |= {store.refund_path(refund_id): time for refund_id, (_, time) in known.items()}
+    return _Seen(Books(order, stored, refunds_known), Books(order, heard, refunds_known), times)
+
+
+def _may_have_refunds(order: Order, before: Payment, after: Payment) -> bool:
+    """Spares the usual capture a query: refunds begin with an outflow, or with a capture that bought nothing."""
+    bought = before.provider_payment_id if order.payment_id == before.payment_id else None
+    return any(attempt.outflows for attempt in after.attempts.values()) or any(
+        attempt.captured is not None and payment_id != bought for payment_id, attempt in before.attempts.items()
+    )
+
+
+def _write(batch: AsyncWriteBatch, seen: _Seen, settled: Settled, now: datetime) -> None:
+    """Write what changed, each document as it was seen or new, and tell of it."""
+    before, after = seen.stored, settled.books
+    # The payment is the guard of everything else: a decision that comes late must not take effect beside another.
+    if after != before:
+        path = store.payment_path(after.order.order_id, after.payment.gateway)
+        _put(batch, seen, path, after.payment.model_copy(update={"heard_at": now}).document())
+    if after.order != before.order:
+        old = before.order.document()
+        changed = {name: value for name, value in after.order.document().items() if value != old[name]}
+        _put(batch, seen, orders.order_path(after.order.order_id), changed)
+    if after.order.ticketed_at != before.order.ticketed_at:
+        _issue(batch, before.order, now)
+    for entry in settled.entries:
+        batch.create(_document(store.ledger_path(entry.entry_id)), entry.document())
+    for refund_id, refund in after.refunds.items():
+        if refund != before.refunds.get(refund_id):
+            _put(batch, seen, store.refund_path(refund_id), refund.document())
+            _tell_of(batch, after.order, before.refunds.get(refund_id), refund, now)
+    if after.payment.status is not before.payment.status and after.payment.status in TOLD:
+        _tell(batch, now, orders.order_event(f"payment.{after.payment.status}", after.order, now))
+
+
+def _put(batch: AsyncWriteBatch, seen: _Seen, path: str, fields: dict[str, Any]) -> None:
+    if path in seen.times:
+        unchanged = clients.firestore().write_option(last_update_time=seen.times[path])
+        batch.update(_document(path), fields, option=unchanged)
+    else:
+        batch.create(_document(path), fields)
+
+
+def _tell_of(batch: AsyncWriteBatch, order: Order, before: Refund | None, refund: Refund, now: datetime) -> None:
+    """Have a new refund or attempt executed, and tell how it went."""
+    if before is None and not (refund.stray and refund.attempt == 0):
+        type_ = "payment.returned" if refund.stray else f"order.{order.status}"
+        path, entry = store.refund_outbox(type_, order, refund, now)
+        batch.create(_document(path), entry)
+    elif refund.status is RefundStatus.PENDING and before is not None and refund.attempt != before.attempt:
+        path, entry = outbox.entry(now, None, store.refund_task(refund))
+        batch.create(_document(path), entry)
+    if refund.status is not RefundStatus.PENDING and (before is None or before.status is not refund.status):
+        _tell(batch, now, store.refund_event(f"refund.{refund.status}", refund, now))
+
+
+def _tell(batch: AsyncWriteBatch, now: datetime, event: outbox.DomainEvent) -> None:
+    path, entry = outbox.entry(now, event)
+    batch.create(_document(path), entry)
+
+
+def _issue(batch: AsyncWriteBatch, order: Order, now: datetime) -> None:
+    """Write the tickets of an order, sell its units, and tell everybody."""
+    for ticket in tickets.new_tickets(order, now):
+        batch.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
         unit = _document(unit_path(order.event_id, ticket.unit.tier_id, ticket.unit.number))
-        transaction.update(unit, {"state": "sold"})
-    fields = {
-        "status": OrderStatus.TICKETED,
-        "paymentId": payment_id,
-        "ticketIds": [ticket.ticket_id for ticket in issued],
-        "ticketedAt": now,
-    }
-    transaction.update(_document(orders.order_path(order.order_id)), fields)
-    path, entry = outbox.entry(now, orders.order_event("order.ticketed", order, now))
-    transaction.create(_document(path), entry)
+        batch.update(unit, {"state": "sold"})
+    _tell(batch, now, orders.order_event("order.ticketed", order, now))
 
 
 async def issue_free(order_id: str) -> OrderStatus:
     """Ticket an order that costs nothing; the order's status after it, whoever was quicker."""
-
-    async def work(transaction: AsyncTransaction) -> OrderStatus:
-        [fields] = await read(transaction, orders.order_path(order_id))
-        order = Order.of(fields)
-        if order.status is OrderStatus.HELD:
-            issue(transaction, order, None, clock.now())
-            return OrderStatus.TICKETED
-        return order.status
-
-    return await in_transaction(work)
-
-
-async def _note(order_id: str, event: PaymentEvent) -> None:
-    """Keep a fact that changes nothing for the order: the buyer may still pay, or has paid."""
-    heard = HEARD[event.kind]
-
-    async def work(transaction: AsyncTransaction) -> None:
-        order, payment = await _read(transaction, order_id, event)
-        now = clock.now()
-        known = payment or store.new_payment(order, event.gateway, event.reference, {}, now)
-        noted = known.model_copy(update={"status": advance(known.status, heard)})
-        if noted == payment:
-            return
-        transaction.set(_document(store.payment_path(order_id, event.gateway)), noted.document())
-        path, entry = outbox.entry(now, orders.order_event(f"payment.{heard}", order, now))
-        transaction.create(_document(path), entry)
-
-    await in_transaction(work)
-    if event.kind is PaymentEventKind.DISPUTED:
-        log.alert("payment disputed", orderId=order_id, gateway=event.gateway)
-
-
-async def confirm_refund(event: PaymentEvent) -> None:
-    """The provider says that a refund's money has left: ours is done; one that we did not ask for is reported."""
-    from google.cloud.firestore import FieldFilter
-
-    found = (
-        await clients.firestore()
-        .collection("refunds")
-        .where(filter=FieldFilter("providerRefundId", "==", event.refund_id))
-        .limit(1)
-        .get()
-    )
-    if found:
-        await complete_refund(found[0].id, event.refund_id or "")
-        return
-    # execute_refund may be between its call and its write: it completes what it began. Anything else was made
-    # in the provider's dashboard, which reconciliation books.
-    log.warning("refund of unknown origin", gateway=event.gateway, reference=event.reference)
-
-
-async def complete_refund(refund_id: str, provider_refund_id: str) -> None:
-    """Book a refund whose money has left; once, whoever hears of it first."""
-
-    async def work(transaction: AsyncTransaction) -> None:
-        path = store.refund_path(refund_id)
-        [fields] = await read(transaction, path)
-        refund = Refund.of(fields)
-        if refund.status is RefundStatus.SUCCEEDED:
-            return
-        now = clock.now()
-        done = {"status": RefundStatus.SUCCEEDED, "providerRefundId": provider_refund_id, "succeededAt": now}
-        transaction.update(_document(path), done)
-        entry = ledger.refund_paid(refund, now)
-        transaction.create(_document(store.ledger_path(entry.entry_id)), entry.document())
-        about = {"refundId": refund_id, "orderId": refund.order_id, "buyerId": refund.buyer_id}
-        out, told = outbox.entry(now, outbox.event("refund.succeeded", now, **about))
-        transaction.create(_document(out), told)
-
-    await in_transaction(work)
+    async for _ in attempts():
+        seen = await orders.find(order_id)
+        if seen is None:
+            raise NotFound("There is no such order.")
+        if seen.order.status is not OrderStatus.HELD:
+            return seen.order.status
+        batch, now = clients.firestore().batch(), clock.now()
+        after = ticketed(seen.order, None, now)
+        issued = {"status": after.status, "ticketIds": after.ticket_ids, "ticketedAt": now}
+        unchanged = clients.firestore().write_option(last_update_time=seen.update_time)
+        batch.update(_document(orders.order_path(order_id)), issued, option=unchanged)
+        _issue(batch, seen.order, now)
+        if await committed(batch):
+            return after.status
+    raise TemporarilyUnavailable("Too many changed this order at the same time.")
 
 
 def _document(path: str) -> Any:

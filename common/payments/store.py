@@ -14,9 +14,10 @@ from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, Web
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from common.money import Money
+    from google.cloud.firestore import AsyncQuery
+
     from common.orders.schemas import Order
-    from common.payments.gateways import Checkout, GatewayName, PaymentEvent
+    from common.payments.gateways import Checkout, GatewayName
 
 
 PAYMENTS: Final = "payments"
@@ -135,46 +136,39 @@ async def find_refund(refund_id: str) -> Refund | None:
     return Refund.of(snapshot.to_dict()) if snapshot.exists else None
 
 
-def stray_refund(order: Order, event: PaymentEvent, reason: str, now: datetime) -> Refund:
-    """The refund of a capture that bought nothing; one per provider payment, however often it is heard of."""
-    refund_id = derived_id("ref", event.gateway, event.payment_id)
-    paid_by = (event.gateway, event.payment_id)
-    refund = new_refund(refund_id, order, event.amount, reason, (), "settlement", now, paid_by)
-    return refund.model_copy(update={"stray": True})
+async def refunds_of_order(order_id: str) -> list[Refund]:
+    """Every refund of an order, oldest first."""
+    found = [Refund.of(snapshot.to_dict()) for snapshot in await _refunds_of(order_id).get()]
+    return sorted(found, key=lambda refund: (refund.created_at, refund.refund_id))
 
 
-def new_refund(
-    refund_id: str,
-    order: Order,
-    amount: Money,
-    reason: str,
-    ticket_ids: tuple[str, ...],
-    requested_by: str,
-    now: datetime,
-    paid_by: tuple[GatewayName, str] | None,
-) -> Refund:
-    """A refund to be made at the gateway, or done at once where no money was paid."""
-    return Refund(
-        refund_id=refund_id,
-        order_id=order.order_id,
-        event_id=order.event_id,
-        org_id=order.org_id,
-        buyer_id=order.buyer_id,
-        gateway=paid_by[0] if paid_by else None,
-        provider_payment_id=paid_by[1] if paid_by else None,
-        amount=amount,
-        reason=reason,
-        ticket_ids=ticket_ids,
-        status=RefundStatus.PENDING if amount.amount_minor else RefundStatus.SUCCEEDED,
-        requested_by=requested_by,
-        created_at=now,
-    )
+async def seen_refunds_of(order_id: str, gateway: GatewayName) -> dict[str, tuple[Refund, datetime]]:
+    """The refunds of an order at one gateway, each with the update_time that guards its next write."""
+    found = [(Refund.of(each.to_dict()), each.update_time) for each in await _refunds_of(order_id).get()]
+    return {refund.refund_id: (refund, time) for refund, time in found if refund.gateway == gateway}
+
+
+def _refunds_of(order_id: str) -> AsyncQuery:
+    from google.cloud.firestore import FieldFilter
+
+    return clients.firestore().collection("refunds").where(filter=FieldFilter("orderId", "==", order_id))
+
+
+def refund_task(refund: Refund) -> PlannedTask:
+    """The task of a refund's present attempt."""
+    name = refund.refund_id if refund.attempt == 1 else f"{refund.refund_id}-{refund.attempt}"
+    payload = {"refundId": refund.refund_id, "attempt": refund.attempt}
+    return PlannedTask(function="execute_refund", name=name, payload=payload, at=refund.due_at)
 
 
 def refund_outbox(type_: str, order: Order, refund: Refund, now: datetime) -> tuple[str, dict[str, Any]]:
-    """The outbox entry of a new refund: the event, and the task that moves the money."""
+    """The outbox entry of a new refund: the event, and the task that moves the money where it is ours to move."""
     event = order_event(type_, order, now, refundId=refund.refund_id, amount=refund.amount.model_dump(by_alias=True))
-    if refund.status is not RefundStatus.PENDING:
-        return outbox.entry(now, event)
-    task = PlannedTask(function="execute_refund", name=refund.refund_id, payload={"refundId": refund.refund_id})
-    return outbox.entry(now, event, task)
+    ours = refund.status is RefundStatus.PENDING and refund.attempt > 0
+    return outbox.entry(now, event, *([refund_task(refund)] if ours else []))
+
+
+def refund_event(type_: str, refund: Refund, now: datetime) -> outbox.DomainEvent:
+    """A domain event about how a refund went."""
+    about = {"refundId": refund.refund_id, "orderId": refund.order_id, "buyerId": refund.buyer_id}
+    return outbox.event(type_, now, **about)

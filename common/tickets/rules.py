@@ -54,10 +54,10 @@ class TransferToSelf(Problem):
 def new_tickets(order: Order, now: datetime) -> tuple[Ticket, ...]:
     """One ticket a unit of the order; the same again for the same order, whoever asks and however often."""
     units = {tier_id: [unit for unit in order.units if unit.tier_id == tier_id] for tier_id in _tiers(order)}
-    places = [(line, place) for line in order.lines for place in range(line.quantity)]
+    places = [(line, place, paid) for line in order.lines for place, paid in enumerate(line.paid_parts)]
     return tuple(
-        _new_ticket(order, line, units[line.tier_id].pop(0), index, line.holders[place : place + 1], now)
-        for index, (line, place) in enumerate(places)
+        _new_ticket(order, line, units[line.tier_id].pop(0), index, paid, line.holders[place : place + 1], now)
+        for index, (line, place, paid) in enumerate(places)
     )
 
 
@@ -66,7 +66,7 @@ def _tiers(order: Order) -> set[str]:
 
 
 def _new_ticket(
-    order: Order, line: OrderLine, unit: UnitRef, index: int, named: tuple[Holder, ...], now: datetime
+    order: Order, line: OrderLine, unit: UnitRef, index: int, paid: int, named: tuple[Holder, ...], now: datetime
 ) -> Ticket:
     ticket_id = derived_id("tkt", order.order_id, str(index))
     return Ticket(
@@ -77,7 +77,7 @@ def _new_ticket(
         org_id=order.org_id,
         tier_id=line.tier_id,
         unit=unit,
-        price_minor=line.unit_price.amount_minor,
+        price_minor=paid,
         currency=line.unit_price.currency,
         buyer_id=order.buyer_id,
         # A guest's name on a ticket gives the guest nothing yet: until it is transferred it is the buyer's.
@@ -130,7 +130,7 @@ class Transfer:
     new: Ticket
 
 
-def transfer(ticket: Ticket, giver: Caller, request: TransferRequest, now: datetime) -> Transfer:
+def transfer(ticket: Ticket, giver: Caller, request: TransferRequest, new_id: str, now: datetime) -> Transfer:
     """What a transfer makes of the giver's ticket, or the reason why it may not happen."""
     if ticket.status is TicketStatus.USED:
         raise TicketUsed
@@ -140,7 +140,6 @@ def transfer(ticket: Ticket, giver: Caller, request: TransferRequest, now: datet
         raise EventOver
     if request.recipient_phone in (giver.phone, ticket.holder_phone):
         raise TransferToSelf
-    new_id = derived_id("tkt", ticket.ticket_id, str(ticket.version))
     given = {
         "ticket_id": new_id,
         "ticket_number": readable_number("TKT", new_id),

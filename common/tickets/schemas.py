@@ -33,7 +33,10 @@ class UnitRef(Record):
 
 
 class Ticket(Record):
-    """tickets/{ticketId}. `version` is part of the QR payload: raising it kills every code made before."""
+    """tickets/{ticketId}. `version` is part of the QR payload: raising it kills every code made before.
+
+    `price_minor` is what was paid for it after discounts, fee and tax aside.
+    """
 
     ticket_id: Opaque
     ticket_number: str

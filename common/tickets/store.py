@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from common import clients, clock, outbox
 from common.errors import NotFound, Problem, TemporarilyUnavailable
 from common.tickets import rules
-from common.tickets.schemas import CheckInReply, CheckInResult, Ticket
+from common.tickets.schemas import CheckInReply, CheckInResult, Ticket, TicketStatus
 from common.transaction import attempts
 from common.wire import Record, UtcDatetime
 
@@ -93,15 +93,21 @@ async def seen_tickets_of_order(order_id: str) -> list[SeenTicket]:
     return [_seen(snapshot) async for snapshot in query.stream()]
 
 
-async def transfer(ticket_id: str, giver: Caller, request: TransferRequest) -> Ticket:
-    """Give a ticket away: the old one dies and the recipient's appears in one commit. The old one is returned."""
+async def transfer(ticket_id: str, giver: Caller, request: TransferRequest, new_id: str) -> Ticket:
+    """Give a ticket away: the old one dies and the recipient's appears in one commit. The old one is returned.
+
+    A repeat with the same `new_id` finds the recipient's ticket: its first commit took effect, though nobody heard.
+    """
     client = clients.firestore()
     async for _ in attempts():
         snapshot = await client.document(ticket_path(ticket_id)).get()
-        if not snapshot.exists or not rules.holds(giver, Ticket.of(snapshot.to_dict())):
+        old = Ticket.of(snapshot.to_dict()) if snapshot.exists else None
+        if old is None or not rules.holds(giver, old):
             raise NotFound
+        if old.status is TicketStatus.TRANSFERRED and await find(new_id) is not None:
+            return old
         now = clock.now()
-        given = rules.transfer(Ticket.of(snapshot.to_dict()), giver, request, now)
+        given = rules.transfer(old, giver, request, new_id, now)
         batch = client.batch()
         left = {"status": given.old.status, "version": given.old.version}
         _guarded_update(batch, snapshot, left)

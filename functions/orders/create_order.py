@@ -7,7 +7,16 @@ from common.endpoint import Call, Idempotency, Resources, endpoint
 from common.errors import NotFound
 from common.orders import replies, store
 from common.orders.inventory import Busy, SalesClosed, SoldOut
-from common.orders.rules import LimitReached, RepeatedTier, TooManyHolders, UnknownPromoCode, UnknownTier
+from common.orders.pricing import PriceChanged, PromoCodeNotApplicable
+from common.orders.rules import (
+    LimitReached,
+    PromoCodeLimitReached,
+    PromoCodeUsedUp,
+    RepeatedTier,
+    TooManyHolders,
+    UnknownPromoCode,
+    UnknownTier,
+)
 from common.orders.schemas import OrderReply, OrderRequest
 
 
@@ -26,7 +35,11 @@ from common.orders.schemas import OrderReply, OrderRequest
         UnknownTier,
         RepeatedTier,
         TooManyHolders,
+        PriceChanged,
         UnknownPromoCode,
+        PromoCodeNotApplicable,
+        PromoCodeUsedUp,
+        PromoCodeLimitReached,
         Busy,
     ),
     idempotency=Idempotency.DERIVED_ID,
@@ -35,7 +48,8 @@ from common.orders.schemas import OrderReply, OrderRequest
 async def create_order(call: Call[OrderRequest]) -> OrderReply:
     """Hold units of one or more tiers for the caller.
 
-    All lines or none. The hold lasts ten minutes; checkout pays it.
+    All lines or none. The hold lasts ten minutes; checkout pays it, at the price that was held whatever changes
+    meanwhile. With `unitPrice`, a line is held at that price only.
     """
     order = await store.hold(
         call.body,

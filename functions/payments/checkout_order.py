@@ -18,7 +18,7 @@ from common.payments.schemas import CheckoutBody, CheckoutReply
     returns=CheckoutReply,
     errors=(HoldExpired, OrderStateConflict, GatewayUnavailable, GatewayRefused),
     resources=Resources(concurrency=200),
-    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET"),
+    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET", "PAYSTACK_SECRET_KEY"),
 )
 async def checkout_order(call: Call[CheckoutBody]) -> CheckoutReply:
     """Begin to pay a held order.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.costs.shop import Shop
-
 Act = Callable[[], "httpx.Response"]
 # Sets a scenario up once, and gives a function that prepares one more call of it.
 Scenario = Callable[["Shop"], Callable[[], Act]]
@@ -67,6 +66,12 @@ def put_member(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def update_organization(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/organizations/{people.create_organization(shop.host)}"
+    return lambda: lambda: shop.host.call("PATCH", path, {"paystackSubaccount": "ACCT_costs"})
+
+
+@scenario
 def create_event(shop: Shop) -> Callable[[], Act]:
     body = event_body(people.create_organization(shop.host))
     return lambda: lambda: shop.host.post("/v1/events", body, key=uuid4().hex)
@@ -76,6 +81,48 @@ def create_event(shop: Shop) -> Callable[[], Act]:
 def update_event(shop: Shop) -> Callable[[], Act]:
     path = f"/v1/events/{shop.event()['eventId']}"
     return lambda: lambda: shop.host.call("PATCH", path, {"description": "Five rooms, three floors, one night."})
+
+
+@scenario
+def update_tier(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+    path = f"/v1/events/{event['eventId']}/tiers/{event['tiers'][0]['tierId']}"
+    capacities = iter(range(101, 1_000))
+
+    def prepare() -> Act:
+        capacity = next(capacities)
+        return lambda: shop.host.call("PATCH", path, {"capacity": capacity})
+
+    return prepare
+
+
+@scenario
+def put_promo_code(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}/promo-codes/NIGHT"
+    uses = iter(range(101, 1_000))
+
+    def prepare() -> Act:
+        terms = {"kind": "percent", "basisPoints": 1_000, "maxUses": next(uses)}
+        return lambda: shop.host.call("PUT", path, terms)
+
+    return prepare
+
+
+@scenario
+def list_promo_codes(shop: Shop) -> Callable[[], Act]:
+    path = shop.promo_code(shop.event())
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def delete_promo_code(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        path = f"{shop.promo_code(event)}/NIGHT"
+        return lambda: shop.host.call("DELETE", path)
+
+    return prepare
 
 
 @scenario
@@ -168,9 +215,105 @@ def refund_order(shop: Shop) -> Callable[[], Act]:
     return prepare
 
 
+@scenario
+def confirm_order(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        order = shop.order(event)
+        shop.paid(order)
+        return lambda: shop.buyer.post(f"/v1/orders/{order['orderId']}/confirm", {"gateway": "stripe"})
+
+    return prepare
+
+
+@scenario
+def list_refunds(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/orders/{shop.refund(shop.event())['orderId']}/refunds"
+    return lambda: lambda: shop.buyer.get(path)
+
+
+@scenario
+def retry_refund(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        refund = shop.refund(event, status="failed")
+        return lambda: shop.host.post(f"/v1/refunds/{refund['refundId']}/retry")
+
+    return prepare
+
+
+@scenario
+def get_refund_run(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}"
+    accepted(shop.host.post(f"{path}/cancel"))
+    return lambda: lambda: shop.host.get(f"{path}/refund-run")
+
+
+@scenario
+def get_statement(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+    shop.ticketed(event)
+    return lambda: lambda: shop.host.get(f"/v1/events/{event['eventId']}/statement")
+
+
+@scenario
+def agree_commission(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/organizations/{people.create_organization(shop.host)}/commission"
+    return lambda: lambda: shop.admin.call("PUT", path, {"basisPoints": 700})
+
+
+@scenario
+def create_payouts(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        shop.close_settlements()
+        shop.long_over(shop.event())
+        return lambda: shop.trigger("create_payouts", {})
+
+    return prepare
+
+
+@scenario
+def list_payouts(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/organizations/{shop.payout()['orgId']}/payouts"
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def get_payout(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/payouts/{shop.payout()['payoutId']}"
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def get_payout_batch(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/payout-batches/{shop.payout()['batchDate']}"
+    return lambda: lambda: shop.admin.get(path)
+
+
+@scenario
+def mark_payout_sent(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        path = f"/v1/payouts/{shop.payout()['payoutId']}/sent"
+        return lambda: shop.admin.post(path, {"bankReference": "N1"})
+
+    return prepare
+
+
+@scenario
+def mark_payout_failed(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        path = f"/v1/payouts/{shop.payout()['payoutId']}"
+        accepted(shop.admin.post(f"{path}/sent", {"bankReference": "N1"}))
+        return lambda: shop.admin.post(f"{path}/failed", {"bankReference": "N1", "reason": "account closed"})
+
+    return prepare
+
+
 def _webhook(provider: str) -> Scenario:
     def set_up(shop: Shop) -> Callable[[], Act]:
-        event = shop.event()
+        event = shop.nigerian_event() if provider == "paystack" else shop.event()
 
         def prepare() -> Act:
             webhook = shop.paid(shop.order(event), provider)
@@ -183,6 +326,7 @@ def _webhook(provider: str) -> Scenario:
 
 SCENARIOS["receive_stripe_webhook"] = _webhook("stripe")
 SCENARIOS["receive_razorpay_webhook"] = _webhook("razorpay")
+SCENARIOS["receive_paystack_webhook"] = _webhook("paystack")
 
 
 @scenario
@@ -283,12 +427,22 @@ def settle_payment(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def refund_event(shop: Shop) -> Callable[[], Act]:
+    def prepare() -> Act:
+        event = shop.event()
+        shop.ticketed(event)
+        accepted(shop.host.post(f"/v1/events/{event['eventId']}/cancel"))
+        return lambda: shop.trigger("refund_event", {"eventId": event["eventId"], "page": 0})
+
+    return prepare
+
+
+@scenario
 def execute_refund(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
 
     def prepare() -> Act:
-        path = f"/v1/orders/{shop.ticketed(event)['orderId']}/refunds"
-        refund = accepted(shop.host.post(path, {"reason": "The headliner is ill"}))
+        refund = shop.refund(event)
         return lambda: shop.trigger("execute_refund", {"refundId": refund["refundId"]})
 
     return prepare
@@ -315,3 +469,9 @@ def notify(shop: Shop) -> Callable[[], Act]:
 def audit_invariants(shop: Shop) -> Callable[[], Act]:
     shop.ticketed(shop.event())
     return lambda: lambda: shop.trigger("audit_invariants", {})
+
+
+@scenario
+def reconcile_payments(shop: Shop) -> Callable[[], Act]:
+    shop.ticketed(shop.event())
+    return lambda: lambda: shop.trigger("reconcile_payments", {})

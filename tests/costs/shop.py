@@ -22,10 +22,18 @@ from starlette.routing import Route
 from common import clients
 from common.config import config
 from common.ids import derived_id
-from emulators import fake_razorpay, fake_stripe, message_inbox
+from emulators import fake_paystack, fake_razorpay, fake_stripe, message_inbox
 from emulators.identity import LocalIdentity
 from tests.emulators.served import Receiver, control, served, wait_until
-from tests.support.people import Json, Person, accepted, order_body, publish_event, tier_body
+from tests.support.people import (
+    Json,
+    Person,
+    accepted,
+    create_organization,
+    order_body,
+    publish_event,
+    tier_body,
+)
 from tests.support.server import AnswerThread
 
 if TYPE_CHECKING:
@@ -43,8 +51,9 @@ KEPT_HEADERS: Final[tuple[str, ...]] = (
     "stripe-signature",
     "x-razorpay-signature",
     "x-razorpay-event-id",
+    "x-paystack-signature",
 )
-PAID: Final = {"stripe": "payment_intent.succeeded", "razorpay": "payment.captured"}
+PAID: Final = {"stripe": "payment_intent.succeeded", "razorpay": "payment.captured", "paystack": "charge.success"}
 
 
 class AcceptingTasks:
@@ -85,6 +94,7 @@ class StandIns:
         accounts = Starlette(routes=[Route("/{path:path}", _account_updated, methods=["POST"])])
         self.stripe = self._stack.enter_context(served(fake_stripe.create_app()))
         self.razorpay = self._stack.enter_context(served(fake_razorpay.create_app()))
+        self.paystack = self._stack.enter_context(served(fake_paystack.create_app()))
         inbox = self._stack.enter_context(served(message_inbox.create_app()))
         auth = self._stack.enter_context(served(accounts))
         self.environment = {
@@ -98,6 +108,7 @@ class StandIns:
             "RAZORPAY_API_BASE": self.razorpay,
             "RAZORPAY_KEY_SECRET": "secret",
             "RAZORPAY_WEBHOOK_SECRET": HOOK_SECRET,
+            "PAYSTACK_API_BASE": self.paystack,
             "FCM_API_BASE": inbox,
             "SENDGRID_API_BASE": inbox,
             "SENDGRID_API_KEY": "SG.costs",
@@ -131,10 +142,15 @@ class Shop:
     ) -> None:
         self.gateway, self.http, self.sign_in = gateway, http, sign_in
         self._stand_ins, self._receiver = stand_ins, receiver
-        keys = {"stripe": config().stripe_secret_key, "razorpay": config().razorpay_key_id}
-        self._providers = {"stripe": stand_ins.stripe, "razorpay": stand_ins.razorpay}
-        for name, key in keys.items():
-            control(self._providers[name], "PUT", "webhook", key=key, url=receiver.url, secret=HOOK_SECRET)
+        self._providers = {"stripe": stand_ins.stripe, "razorpay": stand_ins.razorpay, "paystack": stand_ins.paystack}
+        paystack = config().paystack_secret_key
+        accounts = {
+            "stripe": (config().stripe_secret_key, HOOK_SECRET),
+            "razorpay": (config().razorpay_key_id, HOOK_SECRET),
+            "paystack": (paystack, paystack),
+        }
+        for name, (key, secret) in accounts.items():
+            control(self._providers[name], "PUT", "webhook", key=key, url=receiver.url, secret=secret)
 
     @cached_property
     def host(self) -> Person:
@@ -144,6 +160,10 @@ class Shop:
     def buyer(self) -> Person:
         return self.person("buyer")
 
+    @cached_property
+    def admin(self) -> Person:
+        return self.sign_in("admin", admin=True)
+
     def person(self, name: str) -> Person:
         """Somebody new with a profile and one device."""
         person = self.sign_in(name, email=f"{name}@example.com")
@@ -151,15 +171,27 @@ class Shop:
         accepted(person.post("/v1/session", {"deviceInfo": device}))
         return person
 
-    def event(self, **more: Any) -> Json:
+    def event(self, org_id: str | None = None, **more: Any) -> Json:
         """A published event of one tier of 100; its doors are open already."""
         starts = datetime.now(UTC) + timedelta(hours=1)
         times = {"startsAt": starts.isoformat(), "endsAt": (starts + timedelta(hours=6)).isoformat()}
-        return publish_event(self.host, tier_body(**more), **times)
+        return publish_event(self.host, tier_body(**more), org_id=org_id, **times)
+
+    def nigerian_event(self) -> Json:
+        """One that is paid in naira."""
+        org_id = create_organization(self.host, country="NG", currency="NGN")
+        return self.event(org_id, price={"amountMinor": 500_000, "currency": "NGN"})
 
     def order(self, event: Json, buyer: Person | None = None, quantity: int = 1) -> Json:
         """A held order."""
         return accepted((buyer or self.buyer).post("/v1/orders", order_body(event, quantity)))
+
+    def promo_code(self, event: Json) -> str:
+        """The path of the promo codes of this event, which has the code NIGHT for a hundred uses."""
+        path = f"/v1/events/{event['eventId']}/promo-codes"
+        terms = {"kind": "percent", "basisPoints": 1_000, "maxUses": 100}
+        accepted(self.host.call("PUT", f"{path}/NIGHT", terms))
+        return path
 
     def expired_order(self, event: Json) -> Json:
         """An order whose hold has run out and was not released."""
@@ -185,7 +217,7 @@ class Shop:
             event = json.loads(delivery.body)
             if (event.get("type") or event.get("event")) == PAID[provider] and reference.encode() in delivery.body:
                 headers = {key: delivery.headers[key] for key in KEPT_HEADERS if key in delivery.headers}
-                named = event.get("id") or headers["x-razorpay-event-id"]
+                named = _event_id(provider, event, headers)
                 webhook_id = derived_id("whk", provider, named)
                 found.append(Webhook(f"/v1/webhooks/{provider}", headers, delivery.body, webhook_id))
         return found
@@ -202,10 +234,41 @@ class Shop:
         accepted(self.trigger("settle_payment", {"webhookId": webhook.id}))
         return accepted(self.buyer.get(f"/v1/orders/{order['orderId']}"))
 
+    def refund(self, event: Json, **fields: Any) -> Json:
+        """A refund of a ticketed order that waits for its task; `fields` are what happened to it since."""
+        path = f"/v1/orders/{self.ticketed(event)['orderId']}/refunds"
+        refund = accepted(self.host.post(path, {"reason": "The headliner is ill"}))
+        if fields:
+            self.gateway.run(clients.firestore().document(f"refunds/{refund['refundId']}").update(fields))
+        return refund
+
     def ticket(self, event: Json) -> Json:
         """A valid ticket of the buyer's, with its code."""
         [ticket_id] = self.ticketed(event)["ticketIds"]
         return accepted(self.buyer.get(f"/v1/tickets/{ticket_id}"))
+
+    def long_over(self, event: Json) -> Json:
+        """Let a paid event have ended so long ago that it is settled by the next run."""
+        self.ticketed(event)
+        document = clients.firestore().document(f"events/{event['eventId']}")
+        self.gateway.run(document.update({"endsAt": datetime.now(UTC) - timedelta(days=4)}))
+        return event
+
+    def close_settlements(self) -> None:
+        """Let no settled event be looked at again."""
+
+        async def close() -> None:
+            for found in await clients.firestore().collection("settlements").get():
+                await found.reference.update({"open": False})
+
+        self.gateway.run(close())
+
+    def payout(self) -> Json:
+        """The payout of an event that is over."""
+        event = self.long_over(self.event())
+        accepted(self.trigger("create_payouts", {}))
+        [payout] = accepted(self.host.get(f"/v1/organizations/{event['orgId']}/payouts"))["items"]
+        return dict(payout)
 
     def outbox(self) -> list[str]:
         """The paths of what waits to be handed over."""
@@ -236,10 +299,20 @@ class Shop:
         return self.http.post(f"/triggers/{name}", json=payload, headers={"Authorization": f"Bearer {token}"} | headers)
 
 
+def _event_id(provider: str, event: Json, headers: Mapping[str, str]) -> str:
+    if provider == "paystack":
+        return f"{event['event']}:{event['data']['id']}"
+    return str(event.get("id") or headers["x-razorpay-event-id"])
+
+
 def provider_keys() -> dict[str, str]:
-    """Accounts of a project's own at both fake providers."""
+    """Accounts of a project's own at the fake providers."""
     account = uuid4().hex[:14]
-    return {"STRIPE_SECRET_KEY": f"sk_test_{account}", "RAZORPAY_KEY_ID": f"rzp_test_{account}"}
+    return {
+        "STRIPE_SECRET_KEY": f"sk_test_{account}",
+        "RAZORPAY_KEY_ID": f"rzp_test_{account}",
+        "PAYSTACK_SECRET_KEY": f"sk_test_{account}",
+    }
 
 
 def pushed(type_: str, event: Json) -> Json:

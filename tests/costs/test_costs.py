@@ -152,6 +152,20 @@ def test_a_booking_is_two_round_trips_and_four_writes_beside_its_units(
     assert warm.reads <= 1
 
 
+def test_a_promo_code_adds_its_use_and_no_round_trip(shop: Shop, recorder: CostRecorder) -> None:
+    event = shop.event()
+    shop.promo_code(event)
+    body = order_body(event) | {"promoCode": "NIGHT"}
+    accepted(shop.buyer.post("/v1/orders", body))
+    warm = measured(recorder, lambda: shop.buyer.post("/v1/orders", body))
+    forget(shop.gateway)
+    cold = measured(recorder, lambda: shop.buyer.post("/v1/orders", body))
+    assert (warm.round_trips, warm.reads) == (1, 0)
+    assert cold.round_trips <= 2
+    for cost in (warm, cold):
+        assert (cost.commits, cost.writes) == (1, 6), "order, outbox, and of tier and code a shard and a unit each"
+
+
 def crowd(event: Json, size: int, *, quantity: int = 1, may_repeat: bool = False) -> Coroutine[Any, Any, list[Any]]:
     """So many different people's bookings at once, at the store; each one's order or what refused it."""
     from common.orders import store

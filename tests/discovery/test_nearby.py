@@ -10,7 +10,7 @@ import pytest
 from google.cloud.firestore import AsyncQuery
 
 from common import clients
-from common.events.schemas import Event, EventStatus, Tier, Venue, Visibility
+from common.events.schemas import Event, EventStatus, StoredTier, Venue, Visibility
 from common.geo import Point, distance_km, geohash
 from common.money import Money
 from tests.support.people import accepted, create_organization, event_body, publish_event, refused
@@ -59,7 +59,7 @@ def event(event_id: str, place: Point, **more: Any) -> Event:
         "country": "IN",
         "min_price_minor": price,
         "tiers": (
-            Tier(tier_id="tier_a", name="General", price=Money(amount_minor=price, currency="INR"), capacity=10),
+            StoredTier(tier_id="tier_a", name="General", price=Money(amount_minor=price, currency="INR"), capacity=10),
         ),
         "created_at": NOW,
         "updated_at": NOW,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common import clients
-from common.events import memory, store
+from common import clients, clock, memory
+from common.events import rules, store
 from common.events.rules import EventStateConflict
 from tests.support.people import accepted, create_organization, event_body, publish_event, refused, tier_body
 
@@ -292,6 +292,23 @@ def test_cancellation_closes_the_sale_in_the_same_commit(gateway: GatewayThread,
     assert [live["tiers"] for live in gateway.run(group("live"))] == [[tier]]
     assert sorted(type_ for type_, _ in news(gateway)) == ["event.cancelled", "event.published"]
     assert accepted(host.client.get(path(event))) == cancelled
+
+
+def test_a_commit_that_the_library_repeats_is_known_again(gateway: GatewayThread, host: Person) -> None:
+    """Its first answer was lost, and the repeat is refused by what the first one wrote: that is no conflict."""
+    event = publish_event(host)
+
+    async def cancel_twice() -> None:
+        seen = await store.stored(event["eventId"])
+        assert seen is not None
+        after = rules.cancelled(seen.event, clock.now())
+        await store.cancel(seen, after)
+        await store.cancel(seen, after)
+        with pytest.raises(EventStateConflict):
+            await store.cancel(seen, after.model_copy(update={"updated_at": clock.now()}))
+
+    gateway.run(cancel_twice())
+    assert [type_ for type_, _ in news(gateway)].count("event.cancelled") == 1
 
 
 def test_a_cancelled_event_stays_cancelled(host: Person) -> None:

@@ -25,10 +25,13 @@ SDK_ADAPTERS = {"common.firestore_writes", "common.payments.stripe_transport"}
 # What a domain offers to others, beside its store, rules and schemas.
 OFFERED = {"store", "rules", "schemas"}
 ALSO_OFFERED = {
+    "common.orders.capacity",
     "common.orders.inventory",
+    "common.orders.pricing",
     "common.orders.shards",
     "common.organizations.policy",
     "common.payments.gateways",
+    "common.payments.ledger",
 }
 SDKS = (
     "google.cloud.",

@@ -45,6 +45,8 @@ ANNOUNCED = {
     "RAZORPAY_KEY_ID",
     "RAZORPAY_KEY_SECRET",
     "RAZORPAY_WEBHOOK_SECRET",
+    "PAYSTACK_API_BASE",
+    "PAYSTACK_SECRET_KEY",
 }
 
 
@@ -148,7 +150,7 @@ def test_from_start_to_ctrl_c(launched: Launched) -> None:
     for shown in (
         gateway,
         f"{gateway}/docs",
-        *(environment[f"{name}_URL"] for name in ("STRIPE_PAY", "RAZORPAY_PAY", "INBOX")),
+        *(environment[f"{name}_URL"] for name in ("STRIPE_PAY", "RAZORPAY_PAY", "PAYSTACK_PAY", "INBOX")),
     ):
         assert re.search(rf"^  \w.*  {re.escape(shown)}$", launched.text, re.MULTILINE), shown
         assert httpx.get(shown, trust_env=False).status_code in ({404} if shown == gateway else {200})

@@ -104,16 +104,19 @@ def test_the_job_pages_a_person_for_each_violation(
             id="lost unit",
         ),
         pytest.param("orders/{orderId}", {"units": []}, ["an order owns its units"], id="order"),
-        pytest.param("ledger/{orderId}_stripe_sale", None, ["a captured payment is booked"], id="ledger"),
+        pytest.param(
+            "ledger/{orderId}_stripe_sale",
+            None,
+            ["a captured payment is booked", "the ledger says what gateways hold"],
+            id="ledger",
+        ),
         pytest.param(
             "ledger/{orderId}_stripe_sale",
             {"postings": [{"account": "tax", "amountMinor": 1}]},
-            [
-                "ledger balances",
-            ],
+            ["ledger balances", "totals are the postings", "the ledger says what gateways hold"],
             id="unbalanced",
         ),
-        pytest.param("orders/{orderId}", {"paymentId": None}, ["a captured payment buys its order"], id="payment"),
+        pytest.param("orders/{orderId}", {"paymentId": None}, ["an order with tickets is paid"], id="payment"),
         pytest.param("orders/{orderId}", {"refundedMinor": 5}, ["refunds are of their order"], id="refunds"),
     ],
 )

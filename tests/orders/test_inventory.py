@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common import clients, clock
-from common.orders import inventory, waiting_line
+from common.orders import inventory, unit_search, waiting_line
 from common.orders.inventory import Busy, Change, EventInventory, Refused, SalesClosed, SoldOut
 from common.orders.shards import shard_documents, shards_path
 from common.orders.waiting_line import Waiting
@@ -199,7 +199,7 @@ class Commits:
         from common.firestore_writes import PlainBatch
 
         self.takes_s = 0.0
-        self.answers_to_lose = 0
+        self.answers_to_lose = self.requests_to_lose = 0
         self.at_once = self.most_at_once = self.count = 0
         original = PlainBatch.commit
 
@@ -211,6 +211,9 @@ class Commits:
             self.most_at_once = max(self.most_at_once, self.at_once)
             try:
                 await asyncio.sleep(self.takes_s)
+                if self.requests_to_lose:
+                    self.requests_to_lose -= 1
+                    raise ServiceUnavailable("connection lost")
                 answer = await original(batch, **how)
             finally:
                 self.at_once -= 1
@@ -238,7 +241,21 @@ def test_a_lost_answer_is_found_out_not_repeated(run: Any, commits: Commits) -> 
 
     assert run(scenario()) == {"Refused": 30}  # the callers then find their own orders
     assert run(taken()) == (30, 30)
-    assert commits.count == 1
+
+
+def test_no_answer_is_no_refusal(run: Any, commits: Commits) -> None:
+    """The commit never reached the database: it is made again, for units that return as for those that are sold."""
+
+    async def scenario() -> str:
+        await open_sale(10)
+        sale = instance()
+        commits.requests_to_lose = 1
+        units = await sale.submit(booking("o1"))
+        commits.requests_to_lose = 1
+        return await outcome(sale, returning("o1", units))
+
+    assert run(scenario()) == "held"
+    assert run(taken()) == (1, 0)
 
 
 def test_what_one_change_cannot_write_fails_only_its_own_buyer(run: Any) -> None:
@@ -373,7 +390,7 @@ def test_sold_out_is_said_again_without_looking_for_a_moment(
     run: Any, monkeypatch: pytest.MonkeyPatch, remembered: bool
 ) -> None:
     if not remembered:
-        monkeypatch.setattr(inventory, "SOLD_OUT_FOR", timedelta(0))
+        monkeypatch.setattr(unit_search, "SOLD_OUT_FOR", timedelta(0))
     searches: list[str] = []
 
     async def search(event_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,6 @@ from common.orders.shards import (
     MOST_SHARDS,
     Shard,
     UnitsNotTaken,
-    available,
     shard,
     shard_count,
     shard_documents,
@@ -27,7 +28,7 @@ def test_the_shards_of_a_tier_are_its_capacity(capacity: int) -> None:
     assert len(shards) == shard_count(capacity) <= MOST_SHARDS
     numbers = [number for item in shards for number in range(item.first, item.first + item.size)]
     assert numbers == list(range(capacity))
-    assert sum(available(item.document()) for item in shards) == capacity
+    assert sum(item.on_sale for item in shards) == capacity
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.lists(st.tuples(st.booleans(), st.integers(1, 8)), max_size=60))
@@ -58,4 +59,4 @@ def test_what_was_never_taken_cannot_come_back() -> None:
 
 
 def test_a_closed_shard_has_nothing_to_sell() -> None:
-    assert available(new_shard(0, 5).document() | {"open": False}) == 0
+    assert replace(new_shard(0, 5), open=False).on_sale == 0

@@ -92,28 +92,6 @@ def test_the_same_webhook_five_times_makes_one_set_of_tickets(
     assert_clean(gateway, event)
 
 
-def test_control_without_the_verdict_a_repeat_would_be_booked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The guard of the test above: a capture that is known is told from a new one by the payment alone."""
-    from common.payments.gateways import GatewayName, PaymentEvent, PaymentEventKind
-    from common.payments.settlement_rules import Meaning, judge_capture
-    from tests.support.records import an_order, captured_payment
-
-    order = an_order(status="ticketed")
-    event = PaymentEvent(
-        gateway=GatewayName.STRIPE,
-        event_id="evt_1",
-        kind=PaymentEventKind.CAPTURED,
-        reference="pi_1",
-        payment_id="ch_1",
-        order_id=order.order_id,
-        amount=order.amounts.total,
-        refund_id=None,
-        occurred_at=clock.now(),
-    )
-    assert judge_capture(order, captured_payment(order, "ch_1"), event).meaning is Meaning.KNOWN
-    assert judge_capture(order, None, event).meaning is Meaning.RETURN
-
-
 def test_a_webhook_that_comes_before_the_checkout_returned(
     gateway: GatewayThread, buyer: Person, event: Json, anonymous: httpx.Client
 ) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 JSON = {"Accept": "application/json"}
+# The variable that names a project's own account at each fake provider.
+ACCOUNTS = {"stripe": "STRIPE_SECRET_KEY", "razorpay": "RAZORPAY_KEY_ID", "paystack": "PAYSTACK_SECRET_KEY"}
 
 
 def pay_on_page(gateway: str, reference: str, action: str = "pay") -> httpx.Response:
@@ -27,14 +29,14 @@ def pay_on_page(gateway: str, reference: str, action: str = "pay") -> httpx.Resp
 
 def control(gateway: str, route: str, /, **body: Any) -> Json:
     """Ask a fake provider for an oddity."""
-    key = os.environ["STRIPE_SECRET_KEY" if gateway == "stripe" else "RAZORPAY_KEY_ID"]
+    key = os.environ[ACCOUNTS[gateway]]
     base = os.environ[f"{gateway.upper()}_API_BASE"]
     return accepted(httpx.post(f"{base}/_control/{route}", json={"key": key, **body}, trust_env=False))
 
 
 def provider_events(gateway: str, type_: str) -> list[Json]:
     """The events of one type that a fake provider has sent or holds back."""
-    key = os.environ["STRIPE_SECRET_KEY" if gateway == "stripe" else "RAZORPAY_KEY_ID"]
+    key = os.environ[ACCOUNTS[gateway]]
     base = os.environ[f"{gateway.upper()}_API_BASE"]
     answer = httpx.get(f"{base}/_control/events", params={"key": key, "type": type_}, trust_env=False)
     events: Sequence[Json] = accepted(answer)["events"]

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from common.orders.schemas import Order
-from common.payments.gateways import GatewayName
-from common.payments.schemas import Payment, PaymentStatus
+from common.payments.gateways import GatewayName, PaymentEventKind
+from common.payments.schemas import Attempt, Payment, PaymentStatus
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -49,16 +49,20 @@ def an_order(units: int = 2, unit_price_minor: int = 50_000, **more: Any) -> Ord
 
 def captured_payment(order: Order, provider_payment_id: str) -> Payment:
     """The payment that bought this order."""
+    total = order.amounts.total
+    attempt = Attempt(reference="pi_1", kind=PaymentEventKind.CAPTURED, captured=total, captured_at=NOW)
     return Payment(
         payment_id=f"{order.order_id}_stripe",
         order_id=order.order_id,
         event_id=order.event_id,
         gateway=GatewayName.STRIPE,
         reference="pi_1",
-        amount=order.amounts.total,
+        amount=total,
         client={},
         status=PaymentStatus.CAPTURED,
         created_at=NOW,
+        attempts={provider_payment_id: attempt},
+        heard_at=NOW,
         provider_payment_id=provider_payment_id,
         captured_at=NOW,
     )

@@ -82,6 +82,15 @@ class Box:
 
         return self.gateway.run(read())
 
+    def forget(self, collection: str) -> None:
+        """Delete every document of a collection."""
+
+        async def delete() -> None:
+            async for snapshot in clients.firestore().collection(collection).stream():
+                await snapshot.reference.delete()
+
+        self.gateway.run(delete())
+
     def events_told(self) -> list[Json]:
         """The domain events of the tickets that wait in the outbox."""
         told = [entry["event"] for entry in self.documents("outbox").values() if entry["event"]]

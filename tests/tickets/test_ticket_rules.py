@@ -144,10 +144,10 @@ def test_lists_are_sorted_by_what_comes_next() -> None:
 
 def test_a_transfer_leaves_one_living_ticket_for_the_unit() -> None:
     mine = ticket(version=4, holder=Holder(name="Asha"))
-    given = rules.transfer(mine, GIVER, REQUEST, NOW)
+    given = rules.transfer(mine, GIVER, REQUEST, "tkt_new", NOW)
     assert (given.old.status, given.old.version) == (TicketStatus.TRANSFERRED, 5)
     assert given.old.ticket_id == mine.ticket_id
-    assert given.new.ticket_id == derived_id("tkt", mine.ticket_id, "4")
+    assert given.new.ticket_id == "tkt_new"
     assert (given.new.status, given.new.unit, given.new.order_id) == (TicketStatus.VALID, mine.unit, mine.order_id)
     assert (given.new.holder_id, given.new.holder_phone) == (None, "+919822222222")
     assert given.new.holder == Holder(name="Ravi", phone="+919822222222")
@@ -166,8 +166,9 @@ def test_a_transfer_leaves_one_living_ticket_for_the_unit() -> None:
     ],
 )
 def test_a_transfer_is_refused(changes: Any, now: datetime, recipient: str, refusal: type[Exception]) -> None:
+    request = TransferRequest(recipient_phone=recipient, recipient_name="Ravi")
     with pytest.raises(refusal):
-        rules.transfer(ticket(**changes), GIVER, TransferRequest(recipient_phone=recipient, recipient_name="Ravi"), now)
+        rules.transfer(ticket(**changes), GIVER, request, "tkt_new", now)
 
 
 def test_the_door_opens_four_hours_before_and_closes_six_hours_after() -> None:

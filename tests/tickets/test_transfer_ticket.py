@@ -90,6 +90,17 @@ def test_a_repeat_with_the_same_key_gives_the_same_answer_and_changes_nothing(bo
     refused(give(buyer, mine.ticket_id), 409, "ticket_not_valid")
 
 
+def test_a_transfer_whose_reply_was_lost_is_found_by_its_repeat(box: Box, buyer: Person) -> None:
+    """The commit took effect, the reply and the kept answer did not: the same key meets what it made."""
+    mine, key = box.ticket(buyer), uuid4().hex
+    first = accepted(give(buyer, mine.ticket_id, key=key))
+    box.forget("idempotency")
+    assert accepted(give(buyer, mine.ticket_id, key=key)) == first
+    assert len(box.of_order(mine.order_id)) == 2
+    assert len(box.events_told()) == 1
+    refused(give(buyer, mine.ticket_id, key=uuid4().hex), 409, "ticket_not_valid")
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "problem"),
     [
