@@ -26,14 +26,14 @@ class DomainEvent(Record):
 class PlannedTask(Record):
     """A call of a private function, at a time. The name makes a second creation harmless.
 
-    With `once_a_second`, all of a name that are handed over within one second become one call at its end.
+    With `once_every_s`, all of a name that are handed over within so many seconds become one call at their end.
     """
 
     function: str
     name: str
     payload: dict[str, Any]
     at: UtcDatetime | None = None
-    once_a_second: bool = False
+    once_every_s: int = 0
 
 
 class OutboxEntry(Record):

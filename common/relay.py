@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from common import clients, clock
@@ -47,8 +47,9 @@ async def create_task(task: PlannedTask) -> None:
     from google.protobuf.timestamp_pb2 import Timestamp
 
     name, at = task.name, task.at
-    if task.once_a_second:  # named by the clock of the hand-over: what was committed before is seen by the call
-        at = clock.now().replace(microsecond=0) + timedelta(seconds=1)
+    if task.once_every_s:  # named by the clock of the hand-over: what was committed before is seen by the call
+        windows = int(clock.now().timestamp()) // task.once_every_s + 1
+        at = datetime.fromtimestamp(windows * task.once_every_s, UTC)
         name = f"{name}-{at:%Y%m%d%H%M%S}"
     url = config().trigger_url(task.function)
     queue = f"projects/{config().project}/locations/{config().location}/queues/{queue_of(task.function)}"

@@ -8,12 +8,11 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer, StringConstraints
 
-from common.events.schemas import Genre
+from common.events.schemas import Genre, WebAddress
 from common.wire import EmailAddress, Name, Record, UtcDatetime, Wire
 
 # Devices name themselves; what they send becomes a document id, which may not begin with dots or underscores.
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
-WebAddress = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+\S*$", max_length=2_048)]
 # Firestore knows moments but no days.
 StoredDate = Annotated[date, PlainSerializer(date.isoformat, return_type=str)]
 

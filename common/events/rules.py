@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from common.catalogue.rules import artist_id, venue_id
 from common.errors import NotFound, Problem, ValidationFailed
 from common.events.schemas import (
     LARGEST_CAPACITY,
@@ -20,11 +21,12 @@ from common.events.schemas import (
 from common.geo import Point, geohash
 from common.ids import derived_id
 from common.orders.shards import shard_count
+from common.text import slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from common.events.schemas import EventPatch, EventRequest, Tier, TierPatch, Venue
+    from common.events.schemas import EventPatch, EventRequest, LineupEntry, Tier, TierPatch, Venue
 
 LONGEST_EVENT: Final = timedelta(days=30)
 BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
@@ -60,23 +62,26 @@ def new_event(request: EventRequest, event_id: str, currency: str, country: str,
         event_id=event_id,
         org_id=request.org_id,
         status=EventStatus.DRAFT,
-        title=request.title,
         description=request.description,
         starts_at=request.starts_at,
         ends_at=request.ends_at,
         timezone=request.timezone,
-        venue=request.venue,
-        geohash=_geohash(request.venue),
         genres=_distinct(request.genres),
-        lineup=request.lineup,
         age_restriction=request.age_restriction,
         visibility=request.visibility,
+        images=request.images,
+        doors_at=request.doors_at,
+        dress_code=request.dress_code,
+        tour_id=request.tour_id,
         currency=currency,
         country=country,
         tiers=_with_ids(request.tiers, event_id, now),
         created_at=now,
         updated_at=now,
         **_min_prices(request.tiers),
+        **_names(event_id, request.title),
+        **_place(request.venue),
+        **_bill(request.lineup),
     )
     _check(event, now)
     return event
@@ -89,8 +94,12 @@ def changed(event: Event, patch: EventPatch, now: datetime) -> Event:
     require_open(event, now)
     if event.status is EventStatus.PUBLISHED and "tiers" in given:
         raise TiersFixed("Change one of them with PATCH /v1/events/{eventId}/tiers/{tierId}.")
+    if patch.title is not None:
+        given |= _names(event.event_id, patch.title)
     if patch.venue is not None:
-        given["geohash"] = _geohash(patch.venue)
+        given |= _place(patch.venue)
+    if patch.lineup is not None:
+        given |= _bill(patch.lineup)
     if patch.genres is not None:
         given["genres"] = _distinct(patch.genres)
     if patch.tiers is not None:
@@ -126,7 +135,8 @@ def published(event: Event, now: datetime) -> Event:
         raise AlreadyPublished
     _require_complete(event, now)
     tiers = tuple(tier.model_copy(update={"shards": shard_count(tier.capacity)}) for tier in event.tiers)
-    return event.model_copy(update={"status": EventStatus.PUBLISHED, "tiers": tiers, "updated_at": now})
+    on_sale = {"status": EventStatus.PUBLISHED, "tiers": tiers, "published_at": now, "updated_at": now}
+    return event.model_copy(update=on_sale)
 
 
 def cancelled(event: Event, now: datetime) -> Event:
@@ -219,8 +229,19 @@ def _error(field: str, code: str, message: str) -> dict[str, str]:
     return {"field": field, "code": code, "message": message}
 
 
-def _geohash(venue: Venue) -> str:
-    return geohash(Point(venue.latitude, venue.longitude))
+def _names(event_id: str, title: str) -> dict[str, Any]:
+    """What follows from the title. The id ends the slug: no two are alike, and an old link finds a renamed event."""
+    words = slug(title)
+    return {"title": title, "slug": f"{words}-{event_id}" if words else event_id}
+
+
+def _place(venue: Venue) -> dict[str, Any]:
+    where = geohash(Point(venue.latitude, venue.longitude))
+    return {"venue": venue, "venue_id": venue_id(venue.name, venue.city), "geohash": where}
+
+
+def _bill(lineup: tuple[LineupEntry, ...]) -> dict[str, Any]:
+    return {"lineup": lineup, "artist_ids": tuple(dict.fromkeys(artist_id(entry.artist) for entry in lineup))}
 
 
 def _distinct(genres: tuple[str, ...]) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https://[^\s/?#]+\S*$", max_length=2_048)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=100)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=5_000)]
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
@@ -67,6 +68,13 @@ class LineupEntry(Wire):
     artist: Name
     starts_at: UtcDatetime | None = None
     headliner: bool = False
+
+
+class Image(Wire):
+    """A picture of an event, with what it shows for those who cannot see it."""
+
+    url: WebAddress
+    alt: Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)] = ""
 
 
 def _affordable(price: Money) -> Money:
@@ -187,6 +195,9 @@ class PriceUntil(Record):
     amount_minor: int
 
 
+Images = Annotated[tuple[Image, ...], Field(max_length=10)]
+
+
 class EventFields(Wire):
     """What an organizer says of an event."""
 
@@ -200,6 +211,10 @@ class EventFields(Wire):
     lineup: Annotated[tuple[LineupEntry, ...], Field(max_length=100)] = ()
     age_restriction: Annotated[int, Field(ge=0, le=99)] = 18
     visibility: Visibility = Visibility.PUBLIC
+    images: Images = ()
+    doors_at: UtcDatetime | None = None
+    dress_code: Name | None = None
+    tour_id: Opaque | None = None
 
 
 class EventRequest(EventFields):
@@ -222,12 +237,17 @@ class EventPatch(Wire):
     lineup: Annotated[tuple[LineupEntry, ...], Field(max_length=100)] | None = None
     age_restriction: Annotated[int, Field(ge=0, le=99)] | None = None
     visibility: Visibility | None = None
+    images: Images | None = None
+    doors_at: UtcDatetime | None = None
+    dress_code: Name | None = None
+    tour_id: Opaque | None = None
     tiers: Annotated[tuple[TierFields, ...], Field(max_length=MOST_TIERS)] | None = None
 
 
 class Event(Record):
     """events/{eventId}. Tiers are part of it, so that a detail page is one read; capacity lives in their shards.
 
+    `venue_id` and `artist_ids` follow from the names: whoever follows a venue or an artist meets all of their events.
     `min_price_minor` is the lowest price once all that have an end are over; those come in `min_prices`, in order.
     """
 
@@ -250,6 +270,14 @@ class Event(Record):
     min_price_minor: int
     min_prices: tuple[PriceUntil, ...] = ()
     tiers: tuple[StoredTier, ...]
+    slug: str = ""
+    venue_id: str = ""
+    artist_ids: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
+    doors_at: UtcDatetime | None = None
+    dress_code: str | None = None
+    tour_id: str | None = None
+    published_at: UtcDatetime | None = None
     created_at: UtcDatetime
     updated_at: UtcDatetime
 
@@ -274,6 +302,13 @@ class EventReply(Wire):
     lineup: tuple[LineupEntry, ...]
     age_restriction: int
     visibility: Visibility
+    slug: str
+    venue_id: str
+    artist_ids: tuple[str, ...]
+    images: tuple[Image, ...]
+    doors_at: UtcDatetime | None = None
+    dress_code: str | None = None
+    tour_id: str | None = None
     tiers: tuple[TierReply, ...]
     created_at: UtcDatetime
     updated_at: UtcDatetime

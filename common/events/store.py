@@ -145,7 +145,7 @@ async def change_tier(event_id: str, tier_id: str, patch: TierPatch, now: dateti
         after = rules.with_tier_changed(before, tier_id, patch, now)
         if after.status is EventStatus.PUBLISHED:
             after = await _with_inventory(transaction, before, after, tier_id)
-            path, told = outbox.entry(now, None, refresh_of(event_id))
+            path, told = outbox.entry(now, None, refresh_of(event_id), listing_of(event_id))
             transaction.create(clients.firestore().document(path), told)
         transaction.update(_event(event_id), after.document())
         return after
@@ -169,9 +169,13 @@ async def _with_inventory(transaction: AsyncTransaction, before: Event, after: E
 @lru_cache(maxsize=512)
 def refresh_of(event_id: str) -> PlannedTask:
     """The task that brings the event's live availability document up to date, once a second at most."""
-    return PlannedTask(
-        function="refresh_availability", name=event_id, payload={"eventId": event_id}, once_a_second=True
-    )
+    return PlannedTask(function="refresh_availability", name=event_id, payload={"eventId": event_id}, once_every_s=1)
+
+
+@lru_cache(maxsize=512)
+def listing_of(event_id: str) -> PlannedTask:
+    """The task that brings the event's listing, which feeds and searches read, up to date."""
+    return PlannedTask(function="refresh_listing", name=event_id, payload={"eventId": event_id}, once_every_s=1)
 
 
 async def _write(
@@ -182,9 +186,9 @@ async def _write(
     client = clients.firestore()
     guard = client.write_option(last_update_time=seen.update_time)
     batch.update(_event(after.event_id), after.document(), option=guard)
-    if news is not None:
-        told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id)
-        path, fields = outbox.entry(after.updated_at, told, *tasks)
+    if after.status is not EventStatus.DRAFT:
+        told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id) if news else None
+        path, fields = outbox.entry(after.updated_at, told, *tasks, listing_of(after.event_id))
         batch.create(client.document(path), fields)
     try:
         await batch.commit()

@@ -415,6 +415,12 @@ def refresh_availability(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def refresh_listing(shop: Shop) -> Callable[[], Act]:
+    payload = {"eventId": shop.event()["eventId"]}
+    return lambda: lambda: shop.trigger("refresh_listing", payload)
+
+
+@scenario
 def settle_payment(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
 

@@ -25,6 +25,9 @@ SDK_ADAPTERS = {"common.firestore_writes", "common.payments.stripe_transport"}
 # What a domain offers to others, beside its store, rules and schemas.
 OFFERED = {"store", "rules", "schemas"}
 ALSO_OFFERED = {
+    "common.catalogue.genres",
+    "common.discovery.listing_index",
+    "common.discovery.listings",
     "common.orders.capacity",
     "common.orders.inventory",
     "common.orders.pricing",

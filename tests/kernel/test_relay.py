@@ -31,7 +31,7 @@ def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
 
 def refresh(event_id: str = "evt_1") -> PlannedTask:
     payload = {"eventId": event_id}
-    return PlannedTask(function="refresh_availability", name=event_id, payload=payload, once_a_second=True)
+    return PlannedTask(function="refresh_availability", name=event_id, payload=payload, once_every_s=1)
 
 
 def test_a_task_exists_once_however_often_it_is_created(gateway: GatewayThread, hand_over: HandOver) -> None:

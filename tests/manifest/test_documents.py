@@ -60,6 +60,12 @@ SELLING = {
     "GET /v1/events/{eventId}/promo-codes",
     "DELETE /v1/events/{eventId}/promo-codes/{code}",
 }
+FEED: set[str] = set()
+SEARCH: set[str] = set()
+PAGES: set[str] = set()
+CATALOGUE: set[str] = set()
+GUESTS: set[str] = set()
+SOCIAL: set[str] = set()
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
@@ -102,7 +108,8 @@ def test_every_route_of_the_contract_is_there() -> None:
     asked = {route.strip() for route in re.split(r"·|\n", CONTRACT) if route.strip()}
     declared = {f"{spec.method} {spec.path}" for spec in MANIFEST.endpoints}
     assert asked <= declared
-    assert declared - asked == {"GET /v1/ticket-keys"} | FINANCE | SELLING | SETTLEMENT
+    later = FINANCE | SELLING | SETTLEMENT | FEED | SEARCH | PAGES | CATALOGUE | GUESTS | SOCIAL
+    assert declared - asked == {"GET /v1/ticket-keys"} | later
 
 
 def test_nearby_takes_the_contracts_parameters(reference: Json) -> None:

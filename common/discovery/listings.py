@@ -1,0 +1,89 @@
+"""listings/{eventId} in Firestore: what lists and searches show of each event, kept beside the event itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from common import clients
+from common.discovery.schemas import Listing
+from common.events import rules
+from common.events.schemas import Event, EventStatus
+from common.events.store import EVENTS
+from common.transaction import in_transaction, read
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncTransaction
+
+LISTINGS: Final = "listings"
+SUMMARY_LENGTH: Final = 240
+
+
+async def refresh(event_id: str) -> None:
+    """Bring the organizer's part of the listing up to date; the counts in it stay."""
+    event_path, path = f"{EVENTS}/{event_id}", f"{LISTINGS}/{event_id}"
+
+    async def work(transaction: AsyncTransaction) -> None:
+        fields, listed = await read(transaction, event_path, path)
+        if fields is None:
+            return
+        event = Event.of(fields)
+        if listed is None and not is_listed(event):
+            return
+        [organization] = await read(transaction, f"organizations/{event.org_id}")
+        said = _said(event, (organization or {}).get("name", ""))
+        transaction.set(clients.firestore().document(path), said | _stamp(), merge=True)
+
+    await in_transaction(work)
+
+
+async def update(event_id: str, **fields: Any) -> None:
+    """Write some counts of a listing, in camelCase; nothing where the event was never listed."""
+    from google.api_core.exceptions import NotFound
+
+    try:
+        await clients.firestore().document(f"{LISTINGS}/{event_id}").update(fields | _stamp())
+    except NotFound:
+        return
+
+
+def is_listed(event: Event) -> bool:
+    """Whether the event belongs into lists. One that is over does: who asks says from when on."""
+    return event.status is EventStatus.PUBLISHED and rules.is_visible_to_all(event)
+
+
+def _said(event: Event, org_name: str) -> dict[str, Any]:
+    counted = {"available", "attendees", "interest", "posts", "rating_count", "rating_sum", "trending"}
+    listing = Listing(
+        event_id=event.event_id,
+        listed=is_listed(event),
+        org_id=event.org_id,
+        org_name=org_name,
+        title=event.title,
+        summary=event.description[:SUMMARY_LENGTH],
+        slug=event.slug,
+        starts_at=event.starts_at,
+        ends_at=event.ends_at,
+        timezone=event.timezone,
+        venue=event.venue,
+        venue_id=event.venue_id,
+        genres=event.genres,
+        artists=tuple(entry.artist for entry in event.lineup),
+        artist_ids=event.artist_ids,
+        tour_id=event.tour_id,
+        age_restriction=event.age_restriction,
+        currency=event.currency,
+        country=event.country,
+        min_price_minor=event.min_price_minor,
+        min_prices=event.min_prices,
+        image_url=event.images[0].url if event.images else None,
+        published_at=event.published_at or event.created_at,
+        event_updated_at=event.updated_at,
+    )
+    return listing.model_dump(by_alias=True, exclude=counted)
+
+
+def _stamp() -> dict[str, Any]:
+    """When the database wrote it: whoever copies listings asks for what was written since it last looked."""
+    from google.cloud.firestore import SERVER_TIMESTAMP
+
+    return {"changedAt": SERVER_TIMESTAMP}
