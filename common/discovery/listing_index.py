@@ -49,8 +49,10 @@ CREATE TABLE artists (artist_id TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY 
 CREATE INDEX artists_of ON artists (id);
 """
 INSERT: Final = """
-INSERT INTO listings (event_id, changed_at, city, org_id, venue_id, tour_id, timezone, starts_at, ends_at, published_at,
-                      price, next_price_at, currency, age, available, popularity, trending, latitude, longitude, document)
+INSERT INTO listings (
+    event_id, changed_at, city, org_id, venue_id, tour_id, timezone, starts_at, ends_at, published_at,
+    price, next_price_at, currency, age, available, popularity, trending, latitude, longitude, document
+)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _indexes: WeakKeyDictionary[AsyncClient, ListingIndex] = WeakKeyDictionary()
