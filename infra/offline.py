@@ -1,10 +1,11 @@
 """Terraform without a network: the real program, and a provider that knows the real schema and does nothing.
 
-Everything is installed below .local/infra, each tool in a virtual environment of its own.
+Everything is installed below .local/infra, each tool in a folder of its own, with its own versions of what it needs.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import venv
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -52,28 +52,33 @@ def terraform() -> str:
     return found
 
 
-def environment_of(name: str, packages: tuple[str, ...]) -> Path:
-    """The folder of programs of a virtual environment with these packages, made where it is missing."""
-    folder = TOOLS / name
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Tests run in several processes, and one of them is enough to install things."""
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with (TOOLS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def installed(name: str, packages: tuple[str, ...], *options: str) -> Path:
+    """The folder with these packages and what they need, which shares nothing with ours; made where it is missing."""
+    folder, wanted = TOOLS / name, "\n".join(packages)
     done = folder / "installed"
-    wanted = "\n".join(packages)
-    if not done.exists() or done.read_text() != wanted:
-        venv.create(folder, with_pip=True, clear=True)
-        pip = (str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-        subprocess.run((*pip, *packages), check=True, capture_output=True)
-        done.write_text(wanted)
-    return folder / "bin"
+    with _alone():
+        if not done.exists() or done.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+            target = options or ("install", "--target")
+            subprocess.run((*pip, *target, str(folder), *packages), check=True, capture_output=True)
+            done.write_text(wanted)
+    return folder
 
 
 def bindings() -> Path:
-    """The wheel that the schema is read from."""
-    folder = TOOLS / "bindings"
-    found = list(folder.glob("*.whl"))
-    if not found:
-        pip = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
-        subprocess.run((*pip, "--dest", str(folder), BINDINGS), check=True, capture_output=True)
-        found = list(folder.glob("*.whl"))
-    return found[0]
+    """The wheel that the schema is read from. (Nothing of it is Python: it is never installed.)"""
+    folder = installed("bindings", (BINDINGS,), "download", "--no-deps", "--dest")
+    return next(folder.glob("*.whl"))
 
 
 def schema(folder: Path) -> Path:
@@ -84,19 +89,19 @@ def schema(folder: Path) -> Path:
     reader = (ROOT / "infra" / "provider_schema.py").read_text()
     key = hashlib.sha256("\n".join((BINDINGS, reader, *resources, *data)).encode()).hexdigest()
     path = TOOLS / f"schema-{key[:16]}.json"
-    if not path.exists():
-        path.write_text(json.dumps(Bindings(bindings()).schema(resources, data)))
+    wheel = bindings()
+    with _alone():
+        if not path.exists():
+            path.write_text(json.dumps(Bindings(wheel).schema(resources, data)))
     return path
 
 
 @contextmanager
 def provider(folder: Path) -> Iterator[dict[str, str]]:
     """The environment in which terraform finds the provider, as long as the context lasts."""
-    python = environment_of("provider", PROVIDER_PACKAGES) / "python"
-    served = schema(folder)
-    server = subprocess.Popen(
-        (str(python), str(ROOT / "infra" / "provider_server.py"), str(served)), stdout=subprocess.PIPE, text=True
-    )
+    environment = dict(os.environ) | {"PYTHONPATH": str(installed("provider", PROVIDER_PACKAGES))}
+    command = (sys.executable, str(ROOT / "infra" / "provider_server.py"), str(schema(folder)))
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         line = server.stdout.readline() if server.stdout else ""
         if not line:

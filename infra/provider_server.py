@@ -1,6 +1,6 @@
 """A Terraform provider that knows the schema of Google's and does nothing: `python provider_server.py schema.json`.
 
-It prints what TF_REATTACH_PROVIDERS must say and serves until it is ended. It runs in a virtual environment of its own,
+It prints what TF_REATTACH_PROVIDERS must say and serves until it is ended. It runs beside libraries of its own,
 because the generated protocol of PyPI's `tf` needs an older protobuf than our client libraries.
 """
 

@@ -12,9 +12,10 @@ resource "google_project_service" "used" {
 module "build" {
   source = "./modules/build"
 
-  project = var.project
-  region  = var.region
-  bundles = { for name, each in local.bundles : name => { path = "${var.bundles}/${each.file}", file = each.file } }
+  project  = var.project
+  region   = var.region
+  deployer = var.deployer
+  bundles  = { for name, each in local.bundles : name => { path = "${var.bundles}/${each.file}", file = each.file } }
 
   depends_on = [google_project_service.used]
 }
@@ -60,12 +61,13 @@ module "storage" {
 module "rights" {
   source = "./modules/rights"
 
-  project = var.project
-  grants  = { for name, each in local.functions : name => each.grants }
-  topics  = module.messaging.topics
-  queues  = module.messaging.queues
-  secrets = module.secrets.ids
-  region  = var.region
+  project  = var.project
+  deployer = var.deployer
+  grants   = { for name, each in local.functions : name => each.grants }
+  topics   = module.messaging.topics
+  queues   = module.messaging.queues
+  secrets  = module.secrets.ids
+  region   = var.region
 }
 
 module "function" {

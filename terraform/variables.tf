@@ -19,6 +19,12 @@ variable "region" {
   default     = "asia-south1"
 }
 
+variable "deployer" {
+  type        = string
+  description = "The pipeline's service account (terraform/bootstrap). Null where a person applies."
+  default     = null
+}
+
 variable "domain" {
   type        = string
   description = "The name under which the API answers, such as api.marquee.example."

@@ -113,6 +113,15 @@ resource "google_service_account_iam_member" "invoker" {
   member             = "serviceAccount:${local.emails[each.value.function]}"
 }
 
+# Whoever deploys attaches these accounts to services, jobs and subscriptions, and may act as no other.
+resource "google_service_account_iam_member" "deployer" {
+  for_each = var.deployer == null ? {} : merge(local.emails, { invoker = local.invoker })
+
+  service_account_id = "projects/${var.project}/serviceAccounts/${each.value}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = "serviceAccount:${var.deployer}"
+}
+
 # Eventarc delivers what it receives in the name of the invoker.
 resource "google_project_iam_member" "invoker_receives_events" {
   project = var.project

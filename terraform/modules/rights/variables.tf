@@ -23,6 +23,12 @@ variable "grants" {
   }
 }
 
+variable "deployer" {
+  type        = string
+  description = "The account that applies this configuration, if it is one."
+  nullable    = true
+}
+
 variable "topics" {
   type = map(string)
 }
