@@ -478,6 +478,11 @@ def audit_invariants(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def watch_settlement(shop: Shop) -> Callable[[], Act]:
+    return lambda: lambda: shop.trigger("watch_settlement", {})
+
+
+@scenario
 def reconcile_payments(shop: Shop) -> Callable[[], Act]:
     shop.ticketed(shop.event())
     return lambda: lambda: shop.trigger("reconcile_payments", {})
