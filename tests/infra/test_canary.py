@@ -68,7 +68,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     program.write_text(PROGRAM.format(python=sys.executable, folder=str(tmp_path)))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    (tmp_path / "index.json").write_text(json.dumps(dict.fromkeys(("get_event", "create_order", "brand_new"), {})))
+    (tmp_path / "index.json").write_text(json.dumps({"get_event": {}, "create_order": {}, "brand_new": {}}))
     monkeypatch.setattr(canary, "INDEX", tmp_path / "index.json")
     monkeypatch.setattr(canary, "PINNED", tmp_path / "state" / "canary.json")
     monkeypatch.setattr(canary, "LOOK_EVERY_S", 0.01)
