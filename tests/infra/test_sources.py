@@ -13,6 +13,7 @@ import pytest
 from common.config import Config
 from infra.routing import reached
 from manifest.discover import discover
+from manifest.reach import reach
 from manifest.roles import WRITES, UnknownService, grants
 
 if TYPE_CHECKING:
@@ -115,6 +116,35 @@ def test_secrets_of_the_configuration_are_secrets_of_functions() -> None:
     secretive = {name for name in Config.__dataclass_fields__ if re.search(r"secret|key|token", name)}
     named = {secret.lower() for each in FUNCTIONS.values() for secret in each["secrets"]}
     assert secretive - NO_SECRET == named
+
+
+def test_who_calls_any_provider_holds_the_keys_of_all() -> None:
+    """In the cloud a function has the secrets that it declares: with one too few it works everywhere but there."""
+    keys = {"STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET", "PAYSTACK_SECRET_KEY"}
+    found = {}
+    for name, each in FUNCTIONS.items():
+        reached_by_it = reach(each["source"].removesuffix(".py").replace("/", "."), name).symbols
+        if ("common.payments.gateways", "gateway") in reached_by_it and each["access"] != "provider_signature":
+            found[name] = keys - set(each["secrets"])
+    assert {"checkout_order", "confirm_order", "settle_payment", "execute_refund", "reconcile_payments"} <= found.keys()
+    assert {name: missing for name, missing in found.items() if missing} == {}
+
+
+def test_the_first_deployment_gives_every_secret_a_value() -> None:
+    steps = (ROOT / "docs" / "deploy.md").read_text()
+    missing = {
+        secret for each in FUNCTIONS.values() for secret in each["secrets"] if not re.search(rf"\b{secret}\b", steps)
+    }
+    assert missing == set()
+
+
+def test_the_pipeline_has_no_keys_and_its_canary_takes_the_steps_in_order() -> None:
+    pipeline = (ROOT / ".github" / "workflows" / "deploy.yml").read_text()
+    assert "credentials_json" not in pipeline
+    assert pipeline.count("id-token: write") == 2
+    steps = re.findall(r"infra\.canary (\w+)", pipeline)
+    assert steps == ["pin", "split", "watch", "split", "watch", "promote", "back"]
+    assert pipeline.index("canary pin") < pipeline.rindex("- *apply") < pipeline.index("canary split 5")
 
 
 def test_what_ends_by_itself_is_what_the_code_gives_an_end() -> None:
