@@ -41,8 +41,8 @@ costs: $(INSTALLED) ## Write docs/costs.md from what a test run counted
 infra-check: $(INSTALLED) ## Show what can be shown of terraform/ without a cloud
 	@$(RUN) -m infra
 
-images: $(INSTALLED) ## Have Cloud Build make the images that the bundles lack (docs/deploy.md)
-	@$(RUN) -m infra.images
+images: ## Have Cloud Build make the images that the bundles lack (docs/deploy.md)
+	@$(PYTHON) -m infra.images
 
 clean: ## Remove what was installed and generated
 	rm -rf $(VENV) .local emulators/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

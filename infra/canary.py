@@ -1,8 +1,8 @@
 """`python -m infra.canary STEP`: a release reaches few requests first, and everybody only when those went well.
 
 Steps, in the order in which the pipeline takes them: `pin` before terraform apply keeps all traffic where it is;
-`split PERCENT` gives the revisions that are new a part; `watch MINUTES` fails on server errors of those; `promote` gives
-them all, or `back` none. What was pinned is kept in .local/canary.json.
+`split PERCENT` gives new revisions a part; `watch MINUTES` fails on server errors of those; `promote` gives them all,
+or `back` none. What was pinned is kept in .local/canary.json.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ locals {
     "roles/iam.serviceAccountAdmin",
     "roles/identityplatform.admin",
     "roles/logging.configWriter",
+    "roles/logging.viewer", # the canary counts server errors
     "roles/monitoring.admin",
     "roles/pubsub.admin",
     "roles/run.admin",

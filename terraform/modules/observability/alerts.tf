@@ -60,7 +60,7 @@ locals {
       severity = "ERROR"
       conditions = [{
         filter  = "${local.log_metric}/failed_jobs\" AND resource.type=\"cloud_scheduler_job\""
-        aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", above = 2, seconds = 0
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", above = 0, seconds = 0
       }]
     }
     unreachable = {

@@ -1,7 +1,7 @@
 # Identity Platform: phone numbers first, Google and Apple beside them.
 
 resource "google_identity_platform_config" "this" {
-  authorized_domains         = concat([var.domain], [for origin in var.origins : replace(origin, "https://", "")])
+  authorized_domains         = concat([var.domain], [for origin in var.origins : regex("^https?://([^:/]+)", origin)[0]])
   autodelete_anonymous_users = true
 
   sign_in {
