@@ -6,9 +6,12 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import geohash2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of WGS 84 (IUGG). A sphere is within 0.5 % of the ellipsoid."""
@@ -85,6 +88,7 @@ def bounds(center: Point, radius_km: float) -> Box:
     return Box(max(south, -90.0), min(north, 90.0), -180.0, 180.0)
 
 
+@functools.lru_cache(maxsize=256)
 def cover(center: Point, radius_km: float, max_ranges: int = 16, inner_km: float = 0.0) -> tuple[GeohashRange, ...]:
     """At most `max_ranges` disjoint ranges, in order, that hold the geohash of every point within the radius.
 
@@ -106,10 +110,17 @@ def cover(center: Point, radius_km: float, max_ranges: int = 16, inner_km: float
         GeohashRange(
             _text(runs[cut].first),
             _text(runs[following - 1].end),
-            functools.reduce(_around_both, (run.box for run in runs[cut:following])),
+            _around_all(box for run in runs[cut:following] for box in run.boxes),
         )
         for cut, following in itertools.pairwise(cuts)
     )
+
+
+def share_before(code: str, ranges: tuple[GeohashRange, ...]) -> float:
+    """How much of the ranges, taken in order, lies before this geohash."""
+    reached = _index(code)
+    spans = [(_index(piece.start), _index(piece.end)) for piece in ranges]
+    return sum(max(0, min(end, reached) - start) for start, end in spans) / sum(end - start for start, end in spans)
 
 
 def _angle(radius_km: float, hair: int = 1) -> float:
@@ -137,25 +148,30 @@ class _Cell(NamedTuple):
     @classmethod
     def around(cls, box: Box) -> _Cell:
         """The smallest one that holds the box."""
-        south, north, west, east = (math.radians(edge) for edge in (box.south, box.north, box.west, box.east))
-        cell: _Cell | None = _WORLD
-        while cell is not None and cell.level < _BITS:
-            whole = cell
-            holding = (
-                half
-                for half in whole.halves()
-                if half.south <= south and north < half.north and half.west <= west and east < half.east
-            )
-            cell = next(holding, None)
-        return cell or whole
+        most = 1 << _BITS // 2
+        west, east = (min(int((edge + 180) / 360 * most), most - 1) for edge in (box.west, box.east))
+        south, north = (min(int((edge + 90) / 180 * most), most - 1) for edge in (box.south, box.north))
+        columns, rows = (west ^ east).bit_length(), (south ^ north).bit_length()
+        # Bits take turns, longitude first: as many of each are fixed as both edges share.
+        level = min(2 * (_BITS // 2 - columns), 2 * (_BITS // 2 - rows) + 1)
+        columns, rows = _BITS // 2 - (level + 1) // 2, _BITS // 2 - level // 2
+        prefix = 0
+        for bit in range(level):
+            place, axis = _BITS // 2 - 1 - bit // 2, south if bit % 2 else west
+            prefix = prefix << 1 | axis >> place & 1
+        column, row = west >> columns, south >> rows
+        width, height = math.tau * (1 << columns) / most, math.pi * (1 << rows) / most
+        left, bottom = column * width - math.pi, row * height - math.pi / 2
+        return cls(prefix, level, bottom, bottom + height, left, left + width)
 
     def within(self, box: Box) -> Box:
-        """Its part of the box, in degrees."""
+        """Its part of a box, in radians like its own edges."""
+        south, north, west, east = box
         return Box(
-            max(math.degrees(self.south) - _HAIR_DEGREES, box.south),
-            min(math.degrees(self.north) + _HAIR_DEGREES, box.north),
-            max(math.degrees(self.west) - _HAIR_DEGREES, box.west),
-            min(math.degrees(self.east) + _HAIR_DEGREES, box.east),
+            self.south if self.south > south else south,
+            self.north if self.north < north else north,
+            self.west if self.west > west else west,
+            self.east if self.east < east else east,
         )
 
     def halves(self) -> tuple[_Cell, _Cell]:
@@ -192,17 +208,22 @@ class _Eye:
 
     def nearest(self, cell: _Cell) -> float:
         """The haversine of the nearest point of the cell, exact also over a pole and across the antimeridian."""
+        latitude, south, north = self.latitude, cell.south, cell.north
         width = cell.east - cell.west
         eastward = (self.longitude - cell.west) % math.tau
         if eastward <= width:
-            return _haversine(self.latitude, min(max(self.latitude, cell.south), cell.north), 0.0)
+            outside = south - latitude if latitude < south else latitude - north if latitude > north else 0.0
+            return math.sin(outside / 2) ** 2
         # At any latitude the nearer of the two meridian edges wins; on it distance falls towards `foot` and
         # grows beyond, so the minimum is there or, when the edge does not reach it, at one of its ends.
         across = min(eastward - width, math.tau - eastward)
         foot = math.atan2(self.sine, self.cosine * math.cos(across))
-        if cell.south <= foot <= cell.north:
-            return _haversine(self.latitude, foot, across)
-        return min(_haversine(self.latitude, cell.south, across), _haversine(self.latitude, cell.north, across))
+        aside = math.sin(across / 2) ** 2 * self.cosine
+        if south <= foot <= north:
+            return math.sin((latitude - foot) / 2) ** 2 + aside * math.cos(foot)
+        at_south = math.sin((latitude - south) / 2) ** 2 + aside * math.cos(south)
+        at_north = math.sin((latitude - north) / 2) ** 2 + aside * math.cos(north)
+        return at_south if at_south < at_north else at_north
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,12 +276,13 @@ class _Run:
 
     first: int
     end: int
-    box: Box
+    boxes: tuple[Box, ...]
     gap_before: float
     """The area within the bounds left out since the run before."""
 
 
 def _runs(cells: list[tuple[_Cell, bool]], bounded: Box) -> list[_Run]:
+    bounded = Box(*map(math.radians, bounded))
     runs: list[_Run] = []
     gap = 0.0
     for placed in cells:
@@ -273,18 +295,31 @@ def _runs(cells: list[tuple[_Cell, bool]], bounded: Box) -> list[_Run]:
         end = first + (1 << (_BITS - cell.level))
         if runs and runs[-1].end == first:
             last = runs[-1]
-            runs[-1] = _Run(last.first, end, _around_both(last.box, box), last.gap_before)
+            runs[-1] = _Run(last.first, end, (*last.boxes, box), last.gap_before)
         else:
-            runs.append(_Run(first, end, box, gap))
+            runs.append(_Run(first, end, (box,), gap))
         gap = 0.0
     return runs
 
 
-def _around_both(a: Box, b: Box) -> Box:
-    return Box(min(a.south, b.south), max(a.north, b.north), min(a.west, b.west), max(a.east, b.east))
+def _around_all(boxes: Iterable[Box]) -> Box:
+    """In degrees, a hair wider, what holds boxes in radians."""
+    souths, norths, wests, easts = zip(*boxes, strict=True)
+    return Box(
+        math.degrees(min(souths)) - _HAIR_DEGREES,
+        math.degrees(max(norths)) + _HAIR_DEGREES,
+        math.degrees(min(wests)) - _HAIR_DEGREES,
+        math.degrees(max(easts)) + _HAIR_DEGREES,
+    )
 
 
 def _text(index: int) -> str:
     if index == 1 << _BITS:
         return PAST_EVERY_GEOHASH
     return "".join(_ALPHABET[index >> shift & 31] for shift in range(_BITS - 5, -1, -5))
+
+
+def _index(text: str) -> int:
+    if text == PAST_EVERY_GEOHASH:
+        return 1 << _BITS
+    return functools.reduce(lambda index, letter: index << 5 | _ALPHABET.index(letter), text, 0)

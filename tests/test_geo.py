@@ -11,7 +11,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.geo import EARTH_RADIUS_KM, MAX_RANGES, Box, GeohashRange, Point, bounds, cover, distance_km, geohash
+from common.geo import (
+    EARTH_RADIUS_KM,
+    MAX_RANGES,
+    Box,
+    GeohashRange,
+    Point,
+    bounds,
+    cover,
+    distance_km,
+    geohash,
+    share_before,
+)
 
 HALF_EARTH_KM = math.pi * EARTH_RADIUS_KM
 ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
@@ -166,9 +177,20 @@ def test_the_last_cell_of_the_world_is_held() -> None:
 
 
 def test_the_whole_world_is_one_range() -> None:
-    world = GeohashRange("0" * 10, "~", Box(-90, 90, -180, 180))
-    assert cover(MUMBAI, HALF_EARTH_KM) == (world,)
-    assert cover(MUMBAI, 1e9) == (world,)
+    for radius_km in (HALF_EARTH_KM, 1e9):
+        [world] = cover(MUMBAI, radius_km)
+        assert (world.start, world.end) == ("0" * 10, "~")
+        assert world.box == pytest.approx((-90, 90, -180, 180), abs=1e-6)
+
+
+def test_how_much_of_the_ranges_lies_before_a_geohash() -> None:
+    ranges = cover(MUMBAI, 5)
+    assert share_before(ranges[0].start, ranges) == 0
+    assert share_before(ranges[-1].end, ranges) == 1
+    assert share_before("~", cover(Point(90, 180), 0.01)) == 1
+    shares = [share_before(edge, ranges) for piece in ranges for edge in (piece.start, piece.end)]
+    assert shares == sorted(shares)
+    assert 0.2 < share_before(geohash(MUMBAI), ranges) < 0.8
 
 
 def test_a_circle_over_the_antimeridian_reads_both_sides_and_not_the_world_between() -> None:

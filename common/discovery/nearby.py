@@ -28,11 +28,11 @@ async def nearby_page(query: NearbyQuery, now: datetime) -> Page[EventCard]:
     rings = Rings(query.radius_km, start_km, query.limit + 1, store.remembered_density(keys))
     ring, found = rings.first(), rules.Found(query, after)
     while True:
-        read = await store.events_in(ring, query, now)
-        if read is None:
-            ring = rings.after_cut(ring)
+        read = await store.read_ring(ring, query, now)
+        if read.cut:
+            ring = rings.after_cut(ring, read.share)
             continue
-        found.add(read)
+        found.add(read.events)
         fitting = found.within(ring.outer_km)
         wider = rings.after_short(ring, fitting) if fitting < rings.wanted else None
         if wider is None:

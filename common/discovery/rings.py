@@ -12,8 +12,12 @@ UNKNOWN_KM: Final = 1.0
 WIDER: Final = (4.0, 16.0, 49.0)
 # A ring that reaches so far takes the rest of the circle along: it costs little more, and no further round trip.
 NEARLY_ALL: Final = 0.7
-# A millimetre or two: no ring is empty for rounding.
-THINNEST_KM: Final = 1e-3
+# Events crowd somewhere in a ring that was cut: one that is too narrow then costs less than one that is cut again.
+NARROWER: Final = 0.2
+# Less is chance: the first cells of a ring may be the crowded ones.
+LEAST_SHARE: Final = 1e-3
+# A centimetre: no ring is empty for rounding.
+THINNEST_KM: Final = 1e-5
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,12 @@ class Rings:
         """The ring that should hold what is wanted."""
         return self._ring(self.start_km, self._reach(self.density) if self.density else self.start_km + UNKNOWN_KM)
 
-    def after_cut(self, ring: Ring) -> Ring:
-        """A smaller one, because there was more in this one than its guard let through."""
+    def after_cut(self, ring: Ring, share: float) -> Ring:
+        """A smaller one, because the guard let through only what lies in that share of this one."""
         self._cut += 1
-        return self._ring(ring.inner_km, self._reach(ring.guard / area(ring.inner_km, ring.outer_km), ring.inner_km))
+        density = ring.guard / max(share, LEAST_SHARE) / area(ring.inner_km, ring.outer_km)
+        narrower = ring.inner_km + (ring.outer_km - ring.inner_km) * NARROWER
+        return self._ring(ring.inner_km, min(self._reach(density, ring.inner_km), narrower))
 
     def after_short(self, ring: Ring, found: int) -> Ring | None:
         """The next one, when all up to this one had too few; None when that was all."""
@@ -71,8 +77,8 @@ class Rings:
         outer_km = max(outer_km, inner_km + THINNEST_KM)
         if area(inner_km, outer_km) > NEARLY_ALL**2 * area(inner_km, self.radius_km):
             outer_km = self.radius_km
-        # Each time that it was too strict it lets through more: what lies at one place is read together in the end.
-        return Ring(inner_km, outer_km, math.ceil((4 * self._expected() + 40) * 4**self._cut))
+        # What lies at one place is read together in the end, however much: from its second cut on it lets more through.
+        return Ring(inner_km, outer_km, math.ceil((4 * self._expected() + 40) * 4 ** max(0, self._cut - 1)))
 
 
 def density_of(found: int, ring_start_km: float, ring_end_km: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from pydantic.alias_generators import to_camel
 from common import clients
 from common.discovery.schemas import ListedEvent
 from common.events.store import EVENTS
-from common.geo import Point, cover
+from common.geo import Point, cover, share_before
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from common.firestore_reads import Comparison
     from common.geo import GeohashRange
 
-LISTED_FIELDS: Final = [to_camel(name) for name in ListedEvent.model_fields]
+FIELDS: Final = (*map(to_camel, ListedEvent.model_fields), "listedGeohash")
 # The order names the index: place before time, because it leaves far fewer. All else is only filtered by.
 INDEX: Final = ("listedGeohash", "endsAt", "startsAt", "floorPriceMinor", "venue.latitude", "venue.longitude")
 MOST_RANGES: Final = 16
@@ -35,8 +36,20 @@ MOST_REMEMBERED: Final = 10_000
 _densities: WeakKeyDictionary[AsyncClient, OrderedDict[Hashable, float]] = WeakKeyDictionary()
 
 
-async def events_in(ring: Ring, query: NearbyQuery, now: datetime) -> list[ListedEvent] | None:
-    """Public events that are not over: all in the ring that may fit, and a few around. None if its guard cut them.
+@dataclass(frozen=True)
+class RingRead:
+    """Public events that are not over: all in a ring that may fit, and a few around.
+
+    Where the guard cut them, they came from so much of the ring, between nothing and all.
+    """
+
+    events: tuple[ListedEvent, ...]
+    share: float
+    cut: bool
+
+
+async def read_ring(ring: Ring, query: NearbyQuery, now: datetime) -> RingRead:
+    """One query.
 
     The ranges find the index entries, and their boxes leave out most of those that lie around: an entry costs a
     thousandth of a document.
@@ -46,11 +59,13 @@ async def events_in(ring: Ring, query: NearbyQuery, now: datetime) -> list[Liste
     common = list(_common_filters(query, now))
     most = (MOST_CONDITIONS - len(INDEX)) // (CONDITIONS_A_RANGE + len(common))
     ranges = cover(Point(query.latitude, query.longitude), ring.outer_km, min(most, MOST_RANGES), ring.inner_km)
-    asked = PlainQuery(EVENTS, LISTED_FIELDS, INDEX, ring.guard)
+    asked = PlainQuery(EVENTS, FIELDS, INDEX, ring.guard)
     asked.where(*common)
     asked.where_any(map(_in_range, ranges))
     found = await asked.get()
-    return None if len(found) == ring.guard else [ListedEvent.of(fields).at(now) for fields in found]
+    if len(found) == ring.guard:
+        return RingRead((), share_before(found[-1]["listedGeohash"], ranges), cut=True)
+    return RingRead(tuple(ListedEvent.of(fields).at(now) for fields in found), 1.0, cut=False)
 
 
 def _common_filters(query: NearbyQuery, now: datetime) -> Iterator[Comparison]:
@@ -79,7 +94,7 @@ def _in_range(cell: GeohashRange) -> tuple[Comparison, ...]:
 
 def remembered_density(keys: tuple[Hashable, ...]) -> float | None:
     """What was last found under the first of these that is known."""
-    known = _densities.get(clients.firestore(), {})
+    known = _densities.get(clients.firestore()) or OrderedDict()
     return next((known[key] for key in keys if key in known), None)
 
 
