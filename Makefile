@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fire lint types bench openapi costs clean
+.PHONY: help run test fire fuzz lint types bench openapi costs clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,6 +21,9 @@ test: lint types ## Lint, types, then every test on real emulators: what CI runs
 
 fire: $(INSTALLED) ## Every crash, fault and order of events at every remote call, with a summary
 	MARQUEE_FIRE=full $(RUN) -m pytest tests/fire -n auto
+
+fuzz: $(INSTALLED) ## Thousands of generated calls, good and bad, to every route of openapi.json
+	MARQUEE_FUZZ=full $(RUN) -m pytest tests/fuzz -n auto
 
 lint: $(INSTALLED) ## Check style and format
 	$(RUN) -m ruff check .

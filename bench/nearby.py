@@ -1,4 +1,4 @@
-"""`python -m bench.nearby [EVENTS …]`: reads, round trips and own time of nearby, in a dense city and an empty country."""
+"""`python -m bench.nearby [EVENTS …]`: reads, round trips and own time of nearby in a dense city, an empty country."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class Row:
 
 
 HEAD: Final = (
-    f"{'':14}{'events':>8}{'radius':>8}{'in disc':>10}{'cold':>9}{'warm':>9}{'later':>9}{'a result':>11}{'cold':>8}{'warm':>8}"
-    f"{'own p50':>9}{'own p95':>9}   (reads a page of {LIMIT}, most round trips, own time in ms)"
+    f"{'':14}{'events':>8}{'radius':>8}{'in disc':>10}{'cold':>9}{'warm':>9}{'later':>9}{'a result':>11}{'cold':>8}"
+    f"{'warm':>8}{'own p50':>9}{'own p95':>9}   (reads a page of {LIMIT}, most round trips, own time in ms)"
 )
 
 

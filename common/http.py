@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
@@ -199,7 +200,15 @@ def parse_body(request: Request, raw: bytes, model: type[ModelT]) -> ModelT:
 
 
 def parse_query(request: Request, model: type[ModelT]) -> ModelT:
-    """The query string as its model."""
+    """The query string as its model. What comes twice is refused: a proxy might take another one than we."""
+    counted = Counter(name for name, _ in request.query_params.multi_items())
+    twice = [
+        {"field": name, "code": "duplicated", "message": "must come once"}
+        for name, count in counted.items()
+        if count > 1
+    ]
+    if twice:
+        raise ValidationFailed(errors=twice)
     try:
         return model.model_validate_strings(dict(request.query_params), by_alias=True, by_name=False)
     except ValidationError as invalid:

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from common import errors
 from common.access import SignIn
-from common.endpoint import PATH_PARAMETER, EndpointSpec, Idempotency
+from common.endpoint import PATH_PARAMETER, PATH_VALUE, EndpointSpec, Idempotency
 
 if TYPE_CHECKING:
     from common.errors import Problem
@@ -102,7 +102,7 @@ def _operation(spec: EndpointSpec, references: Any) -> Schema:
 
 def _parameters(spec: EndpointSpec) -> list[Schema]:
     parameters: list[Schema] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{PATH_VALUE}$"}}
         for name in PATH_PARAMETER.findall(spec.path)
     ]
     if spec.query:
@@ -124,9 +124,18 @@ def _query_parameters(model: type[Wire]) -> list[Schema]:
     schema = model.model_json_schema(ref_template=REFERENCE)
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": shape}
+        {"name": name, "in": "query", "required": name in required, "schema": _without_null(shape)}
         for name, shape in schema["properties"].items()
     ]
+
+
+def _without_null(shape: Schema) -> Schema:
+    """A query string has no null: what may be absent is not required, which is said already."""
+    kinds = [kind for kind in shape.get("anyOf", ()) if kind != {"type": "null"}]
+    if not kinds:
+        return shape
+    rest = {key: value for key, value in shape.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
 
 
 def _responses(spec: EndpointSpec, references: Any) -> Schema:
@@ -155,7 +164,8 @@ def _wrapper_errors(spec: EndpointSpec) -> list[type[Problem]]:
         found.append(errors.Forbidden)
     if "{" in spec.path:
         found.append(errors.NotFound)
-    if spec.body:
+    # Where nobody signs in, the body is a provider's.
+    if spec.access.sign_in is not SignIn.NONE or spec.body:
         found += [errors.MalformedJson, errors.BodyTooLarge, errors.UnsupportedMediaType]
     if spec.idempotency is not Idempotency.NONE:
         found += [errors.IdempotencyKeyReused, errors.InvalidIdempotencyKey]

@@ -272,6 +272,7 @@ HERE: Json = {"latitude": "19", "longitude": "72.8"}
         HERE | {"from": "2030-01-02T00:00:00Z", "to": "2030-01-01T00:00:00Z"},
         HERE | {"from": "2030-01-02T00:00:00"},
         HERE | {"to": "yesterday"},
+        HERE | {"to": "1893456000"},
         HERE | {"genre": "x"},
         HERE | {"genre": "x" * 41},
         HERE | {"maxPriceMinor": "-1"},

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRODUCT = ("common", "functions", "triggers")
 TOOLING = ("manifest", "emulators", "tests", "bench")
 # Cheap to import, or (jwt, geohash2) behind files that are themselves imported only where they are needed.
-ALLOWED_AT_TOP = {"pydantic", "starlette", "typing_extensions", "jwt", "geohash2"}
+ALLOWED_AT_TOP = {"pydantic", "pydantic_core", "starlette", "typing_extensions", "jwt", "geohash2"}
 # Adapters that subclass their SDK's classes; they are imported when they are first used, as an SDK is.
 SDK_ADAPTERS = {"common.firestore_reads", "common.firestore_writes", "common.payments.stripe_transport"}
 # What a domain offers to others, beside its store, rules and schemas.
