@@ -8,7 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients
+from common.catalogue.rules import artist_id, venue_id
+from common.discovery.listings import LISTINGS
+from common.discovery.schemas import Listing
+from common.events.schemas import Event, EventStatus, LineupEntry, StoredTier, Venue, Visibility
+from common.events.store import EVENTS
 from common.geo import Point, geohash
+from common.money import Money
+from common.text import slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +28,9 @@ COUNTRY_DEGREES: Final = 8.0
 IN_THE_CITY: Final = 0.9
 KM_A_DEGREE: Final = 111.2
 GENRES: Final = ("techno", "house", "jazz", "folk", "rock", "comedy", "theatre", "poetry", "dance", "film")
-BATCH: Final = 400
+BATCH: Final = 200
+TOMORROW: Final = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+BEGAN: Final = TOMORROW - timedelta(days=10)
 
 
 @dataclass(frozen=True)
@@ -33,10 +42,11 @@ class Place:
 
 
 class City:
-    """A growing set of events, the same in every run."""
+    """A growing set of events, the same in every run; with their listings where feeds and searches are asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listed: bool = False) -> None:
         self._dice = random.Random(11)
+        self._listed = listed
         self.places: list[Place] = []
 
     async def grow_to(self, count: int) -> None:
@@ -44,8 +54,11 @@ class City:
         client = clients.firestore()
         while len(self.places) < count:
             batch = client.batch()
-            for place in self._some(min(BATCH, count - len(self.places))):
-                batch.set(client.document(f"events/{place.event_id}"), _event(place, len(self.places)))
+            for place in list(self._some(min(BATCH, count - len(self.places)))):
+                event = _event(place, len(self.places))
+                batch.set(client.document(f"{EVENTS}/{event.event_id}"), event.document())
+                if self._listed:
+                    batch.set(client.document(f"{LISTINGS}/{event.event_id}"), _listing(event, len(self.places)))
                 self.places.append(place)
             await batch.commit()
 
@@ -73,29 +86,58 @@ def _in_the_country(dice: random.Random) -> Point:
     return Point(COUNTRY.latitude + north, COUNTRY.longitude + east)
 
 
-def _event(place: Place, number: int) -> dict[str, Any]:
-    """What nearby needs of an event, and nothing else: a hundred thousand have to fit into the emulator's memory."""
-    starts = datetime(2100, 1, 1, tzinfo=UTC) + timedelta(hours=number % 2_000)
-    code = geohash(place.point)
-    return {
-        "eventId": place.event_id,
-        "orgId": "org_bench",
-        "title": f"Night {number}",
-        "startsAt": starts,
-        "endsAt": starts + timedelta(hours=6),
-        "timezone": "Asia/Kolkata",
-        "venue": {
-            "name": "V",
-            "address": "A",
-            "city": "C",
-            "latitude": place.point.latitude,
-            "longitude": place.point.longitude,
-        },
-        "geohash": code,
-        "listedGeohash": code,
-        "genres": [GENRES[number % len(GENRES)]],
-        "ageRestriction": 18,
-        "currency": "INR",
-        "minPriceMinor": number % 50 * 100,
-        "floorPriceMinor": number % 50 * 100,
-    }
+def _event(place: Place, number: int) -> Event:
+    """A published event, as small as one can be: a hundred thousand have to fit into the emulator's memory."""
+    starts, price = TOMORROW + timedelta(hours=number % 2_000), number % 50 * 100
+    title, city = f"Night {number}", "Mumbai"
+    venue = Venue(
+        name=f"Hall {number % 500}",
+        address="A",
+        city=city,
+        latitude=place.point.latitude,
+        longitude=place.point.longitude,
+    )
+    artist = f"Artist {number % 2_000}"
+    return Event(
+        event_id=place.event_id,
+        org_id=f"org_{number % 300}",
+        status=EventStatus.PUBLISHED,
+        title=title,
+        description="A night of the bench.",
+        starts_at=starts,
+        ends_at=starts + timedelta(hours=6),
+        timezone="Asia/Kolkata",
+        venue=venue,
+        venue_id=venue_id(venue.name, city),
+        geohash=geohash(place.point),
+        genres=(GENRES[number % len(GENRES)],),
+        lineup=(LineupEntry(artist=artist),),
+        artist_ids=(artist_id(artist),),
+        age_restriction=18,
+        visibility=Visibility.PUBLIC,
+        currency="INR",
+        country="IN",
+        min_price_minor=price,
+        tiers=(StoredTier(tier_id="tier_a", name="G", price=Money(amount_minor=price, currency="INR"), capacity=9),),
+        slug=f"{slug(title)}-{place.event_id}",
+        published_at=BEGAN,
+        created_at=BEGAN,
+        updated_at=BEGAN,
+    )
+
+
+def _listing(event: Event, number: int) -> dict[str, Any]:
+    said = {name: getattr(event, name) for name in Listing.model_fields.keys() & Event.model_fields.keys()}
+    listing = Listing.model_validate(
+        said
+        | {
+            "listed": True,
+            "org_name": f"Organizer {number % 300}",
+            "summary": event.description,
+            "artists": tuple(entry.artist for entry in event.lineup),
+            "event_updated_at": event.updated_at,
+            "attendees": number % 97,
+            "trending": float(number % 89),
+        }
+    )
+    return listing.document() | {"changedAt": BEGAN + timedelta(milliseconds=number)}

@@ -8,14 +8,15 @@ from urllib.parse import urlencode
 
 import pytest
 
+from common.http import PROBLEM_JSON
 from common.paging import encode_cursor
-from tests.fuzz.reference import Route, public_gets
+from tests.fuzz.reference import PLACES, Route, public_gets
 from tests.support.people import create_organization, publish_event, refused
 
 if TYPE_CHECKING:
     import httpx
 
-    from tests.support.people import Person
+    from tests.support.people import Json, Person
 
 SCRIPT: Final = "<script>alert(1)</script>"
 NONSENSE: Final[dict[str, str]] = {
@@ -79,36 +80,45 @@ def path_of(value: object) -> str | None:
     return value.path if isinstance(value, Route) else None
 
 
-def checked(answer: httpx.Response) -> httpx.Response:
-    """An answer as a browser or an app may get it, whatever was asked."""
+def checked(answer: httpx.Response, route: Route) -> httpx.Response:
+    """An answer as the reference describes it, harmless whatever was asked."""
     assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
-        assert (problem["status"], bool(problem["code"])) == (answer.status_code, True)
-    if answer.headers.get("content-type", "").startswith("text/html"):
+    described = route.operation["responses"].get(str(answer.status_code))
+    assert described is not None, f"{answer.status_code} is undocumented"
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    assert kind in described.get("content", {"": {}})
+    if kind == PROBLEM_JSON:
+        assert answer.json()["status"] == answer.status_code
+    if kind == "text/html":
         assert SCRIPT not in answer.text
     assert "set-cookie" not in answer.headers
     return answer
 
 
 def ask(client: httpx.Client, route: Route, **query: str) -> httpx.Response:
-    # The client encodes no lone surrogates: what it cannot send goes as a byte that is no text.
+    # What is no text goes as bytes that are none.
     sent = {name: value.encode("utf-8", "surrogateescape") for name, value in (route.accepted | query).items()}
-    return checked(client.get(f"{route.url}?{urlencode(sent)}"))
+    return checked(client.get(f"{route.url}?{urlencode(sent)}"), route)
+
+
+def is_refused(answer: httpx.Response, status: int, code: str) -> Json:
+    """The problem; a page for people tells of it in its own way."""
+    if answer.headers["content-type"].startswith("text/html"):
+        assert answer.status_code == status
+        return {}
+    return refused(answer, status, code)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=path_of)
 def test_a_route_answers_what_it_is_made_for(anonymous: httpx.Client, route: Route) -> None:
     answer = ask(anonymous, route)
-    assert answer.status_code in ({200, 404} if "{" in route.path else {200}), answer.text
+    assert answer.status_code == (404 if "{" in route.path else 200), answer.text
 
 
 @pytest.mark.parametrize(("route", "name"), PARAMETERS, ids=path_of)
 def test_nonsense(anonymous: httpx.Client, route: Route, name: str) -> None:
-    for kind, value in NONSENSE.items():
-        answer = ask(anonymous, route, **{name: value})
-        assert str(answer.status_code) in route.operation["responses"], f"{kind}: {answer.status_code} is undocumented"
+    statuses = {kind: ask(anonymous, route, **{name: value}).status_code for kind, value in NONSENSE.items()}
+    assert set(statuses.values()) <= {200, 400, 404, 422}, statuses
 
 
 @pytest.mark.parametrize("route", of("cursor"), ids=path_of)
@@ -116,20 +126,20 @@ def test_nonsense(anonymous: httpx.Client, route: Route, name: str) -> None:
 def test_a_forged_cursor(anonymous: httpx.Client, route: Route, kind: str) -> None:
     answer = ask(anonymous, route, cursor=FORGED[kind])
     if "{" not in route.path or answer.status_code != 404:
-        refused(answer, 400, "invalid_cursor")
+        is_refused(answer, 400, "invalid_cursor")
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=path_of)
 def test_what_the_route_does_not_know(anonymous: httpx.Client, route: Route) -> None:
     for name in ("", "nonsense", "__proto__", "limit[]", "$where", SCRIPT):
-        refused(ask(anonymous, route, **{name: "1"}), 422, "validation_failed")
+        is_refused(ask(anonymous, route, **{name: "1"}), 422, "validation_failed")
 
 
 @pytest.mark.parametrize(("route", "name"), PARAMETERS, ids=path_of)
 def test_a_parameter_that_comes_twice(anonymous: httpx.Client, route: Route, name: str) -> None:
     """Which one was meant? A proxy and we might each take another."""
     query = [*route.accepted.items(), *([(name, "1")] if name in route.accepted else [(name, "1"), (name, "2")])]
-    problem = refused(checked(anonymous.get(f"{route.url}?{urlencode(query)}")), 422, "validation_failed")
+    problem = refused(checked(anonymous.get(f"{route.url}?{urlencode(query)}"), route), 422, "validation_failed")
     assert {"field": name, "code": "duplicated"}.items() <= problem["errors"][0].items()
 
 
@@ -157,17 +167,13 @@ def test_dates_reversed(anonymous: httpx.Client, route: Route) -> None:
     refused(ask(anonymous, route, **reversed_dates), 422, "validation_failed")
 
 
-@pytest.mark.parametrize("route", [route for route in of("cursor") if "{" not in route.path], ids=path_of)
+@pytest.mark.parametrize("route", [route for route in of("cursor") if "latitude" in route.accepted], ids=path_of)
 def test_a_cursor_of_the_same_route_with_another_filter(anonymous: httpx.Client, host: Person, route: Route) -> None:
-    filters = [name for name in route.parameters if name not in {"cursor", "limit"} and name not in route.accepted]
-    place = {"venue": {"name": "V", "address": "A", "city": "Mumbai", "latitude": 19.07, "longitude": 72.87}}
+    venue = {"name": "V", "address": "A", "city": "Mumbai"} | {name: float(value) for name, value in PLACES.items()}
     org_id = create_organization(host)
     for _ in range(2):
-        publish_event(host, org_id=org_id, **place)
-    page = ask(anonymous, route, limit="1").json()
-    cursor = page.get("nextCursor")
-    if cursor is None or "genre" not in filters:
-        pytest.skip("this list is not of events around here, or is in nobody's reach yet")
+        publish_event(host, org_id=org_id, venue=venue)
+    cursor = ask(anonymous, route, limit="1").json()["nextCursor"]
     assert ask(anonymous, route, limit="1", cursor=cursor).status_code == 200
     refused(ask(anonymous, route, cursor=cursor, genre="polka"), 400, "invalid_cursor")
 
@@ -184,8 +190,6 @@ def test_a_body_where_none_is_taken(anonymous: httpx.Client, route: Route) -> No
         "large": (json.dumps({"a": "x" * 70_000}).encode(), "application/json", {413}),
     }
     for content, kind, statuses in bodies.values():
-        sent = anonymous.request(
-            "GET", route.url, params=route.accepted, content=content, headers={"Content-Type": kind}
-        )
-        assert checked(sent).status_code in statuses | ({404} if "{" in route.path else set())
-        assert str(sent.status_code) in route.operation["responses"]
+        query, headers = route.accepted, {"Content-Type": kind}
+        answer = anonymous.request("GET", route.url, params=query, content=content, headers=headers)
+        assert checked(answer, route).status_code in statuses
