@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SIZES: Final = (1_000, 10_000, 100_000)
 TIMES: Final = 12
-HERE: Final = {"latitude": CITY.latitude, "longitude": CITY.longitude}
+HERE: Final[dict[str, object]] = {"latitude": CITY.latitude, "longitude": CITY.longitude}
 SOMETHING: Final = "evt_000007"
 
 
@@ -46,12 +46,12 @@ class Way:
     @property
     def called(self) -> str:
         """The path with its parameters."""
-        return self.path.format(**{"eventId": SOMETHING, "slug": f"night-7-{SOMETHING}"} | self.parameters)
+        return self.path.format(**({"eventId": SOMETHING, "slug": f"night-7-{SOMETHING}"} | dict(self.parameters)))
 
 
 WAYS: Final = (
     *(Way("/v1/events/feed", {"mode": mode, "city": "Mumbai"}) for mode in ("tonight", "weekend", "trending")),
-    Way("/v1/events/feed", {"mode": "nearby"} | HERE),
+    Way("/v1/events/feed", HERE | {"mode": "nearby"}),
     Way("/v1/events/feed", {"city": "Mumbai", "genres": "electronic", "maxPriceMinor": 2_000, "sort": "price"}),
     *(Way("/v1/events/search", {"q": text}) for text in ("techno", "tecno tonight under 1000", "hall 17 free jazz")),
     Way("/v1/search", {"q": "artist 12"}),
