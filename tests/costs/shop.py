@@ -177,6 +177,15 @@ class Shop:
         times = {"startsAt": starts.isoformat(), "endsAt": (starts + timedelta(hours=6)).isoformat()}
         return publish_event(self.host, tier_body(**more), org_id=org_id, **times)
 
+    def listed_event(self) -> Json:
+        """A published event of a tour, with one artist, that lists know already."""
+        org_id = create_organization(self.host)
+        tour = {"orgId": org_id, "title": "Monsoon Tour", "description": "Five cities in ten days."}
+        tour_id = accepted(self.host.post("/v1/tours", tour))["tourId"]
+        event = publish_event(self.host, org_id=org_id, tourId=tour_id, lineup=[{"artist": "Night Ferry"}])
+        accepted(self.trigger("refresh_listing", {"eventId": event["eventId"]}))
+        return event | {"artistId": event["artistIds"][0]}
+
     def nigerian_event(self) -> Json:
         """One that is paid in naira."""
         org_id = create_organization(self.host, country="NG", currency="NGN")
