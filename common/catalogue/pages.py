@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from common.catalogue.kinds import Kind
+    from common.catalogue.schemas import Tour
     from common.discovery.schemas import Listing
     from common.tokens import Caller
 
@@ -133,17 +134,22 @@ async def tour_page(tour_id: str, caller: Caller | None, now: datetime) -> TourP
     is_announced = bool(following or past)
     if not is_announced and (caller is None or await role_of(tour.org_id, caller.user_id) is None):
         raise TOUR.unknown()
+    return page_of_tour(tour, now, following, past)
+
+
+def page_of_tour(tour: Tour, now: datetime, following: tuple[Listing, ...] = (), past: int = 0) -> TourPage:
+    """The tour with its next events; a new one has none."""
     return TourPage(
-        tour_id=tour_id,
+        tour_id=tour.tour_id,
         org_id=tour.org_id,
-        slug=rules.slug_of(tour.title, tour_id),
+        slug=rules.slug_of(tour.title, tour.tour_id),
         title=tour.title,
         description=tour.description,
         artist=tour.artist,
         artist_id=rules.artist_id(tour.artist) if tour.artist else None,
         images=tour.images,
         past_events=past,
-        upcoming=events.page_of(following, tour_id, FIRST_PAGE, now),
+        upcoming=events.page_of(following, tour.tour_id, FIRST_PAGE, now),
     )
 
 

@@ -25,5 +25,5 @@ async def create_tour(call: Call[TourRequest]) -> TourPage:
     """Begin a tour. Events join it with their `tourId`; the first that is listed announces it."""
     now = clock.now()
     said = {name: getattr(call.body, name) for name in TourRequest.model_fields}
-    tour = await store.create_tour(Tour(tour_id=call.id_for("tour"), created_at=now, updated_at=now, **said))
-    return await pages.tour_page(tour.tour_id, call.user, now)
+    new = Tour(tour_id=call.id_for("tour"), created_at=now, updated_at=now, **said)
+    return pages.page_of_tour(await store.create_tour(new), now)
