@@ -42,6 +42,7 @@ CREATE INDEX by_end ON listings (ends_at);
 CREATE INDEX by_city_trending ON listings (city, trending DESC);
 CREATE INDEX by_organization ON listings (org_id);
 CREATE INDEX by_venue ON listings (venue_id);
+CREATE INDEX by_tour ON listings (tour_id) WHERE tour_id IS NOT NULL;
 CREATE INDEX by_next_price ON listings (next_price_at) WHERE next_price_at IS NOT NULL;
 CREATE TABLE genres (genre TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (genre, id)) WITHOUT ROWID;
 CREATE INDEX genres_of ON genres (id);

@@ -23,14 +23,18 @@ def organization_role(*roles: Role) -> Access:
     """One of these roles in the organization that the path, or else the body, names as `orgId`."""
 
     async def authorize(call: Call[Any, Any]) -> None:
-        org_id = call.path.get("orgId") or call.body.org_id
-        role = await role_of(org_id, call.user.user_id)
-        if role is None:
-            raise NotFound("There is no such organization.")
-        if role not in roles:
-            raise Forbidden
+        await require_role(call.path.get("orgId") or call.body.org_id, call.user, roles)
 
     return Access(_name("organization_role", roles), SignIn.REQUIRED, authorize)
+
+
+async def require_role(org_id: str, caller: Caller, roles: tuple[Role, ...]) -> None:
+    """Refuse whoever has none of these roles in the organization; strangers do not learn that it exists."""
+    role = await role_of(org_id, caller.user_id)
+    if role is None:
+        raise NotFound("There is no such organization.")
+    if role not in roles:
+        raise Forbidden
 
 
 @dataclass(frozen=True)

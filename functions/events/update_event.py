@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from common import clock
+from common.catalogue.rules import UnknownTour
+from common.catalogue.store import require_tour
 from common.endpoint import Call, endpoint
 from common.errors import Forbidden
 from common.events import rules, store
@@ -28,6 +30,7 @@ ORGANIZERS: Final = event_role(Role.OWNER, Role.MANAGER)
         rules.EventCompleted,
         rules.TiersFixed,
         rules.EventIncomplete,
+        UnknownTour,
     ),
 )
 async def update_event(call: Call[EventPatch]) -> EventReply:
@@ -37,6 +40,7 @@ async def update_event(call: Call[EventPatch]) -> EventReply:
     """
     now = clock.now()
     seen = await ORGANIZERS.event(call)
+    await require_tour(call.body.tour_id, seen.event.org_id)
     after = rules.changed(seen.event, call.body, now)
     await store.change(seen, after)
     return rules.event_reply(after, now)

@@ -78,6 +78,104 @@ def create_event(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def list_genres(shop: Shop) -> Callable[[], Act]:
+    return lambda: lambda: shop.http.get("/v1/genres")
+
+
+def _a_page(shop: Shop, noun: str, of: str, rest: str = "") -> Callable[[], Act]:
+    path = f"/v1/{noun}s/{shop.listed_event()[of]}{rest}"
+    return lambda: lambda: shop.http.get(path)
+
+
+@scenario
+def get_venue(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "venue", "venueId")
+
+
+@scenario
+def list_venue_events(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "venue", "venueId", "/events")
+
+
+@scenario
+def get_artist(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "artist", "artistId")
+
+
+@scenario
+def list_artist_events(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "artist", "artistId", "/events")
+
+
+@scenario
+def get_organizer(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "organizer", "orgId")
+
+
+@scenario
+def list_organizer_events(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "organizer", "orgId", "/events")
+
+
+@scenario
+def get_tour(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "tour", "tourId")
+
+
+@scenario
+def list_tour_events(shop: Shop) -> Callable[[], Act]:
+    return _a_page(shop, "tour", "tourId", "/events")
+
+
+@scenario
+def create_venue(shop: Shop) -> Callable[[], Act]:
+    event = event_body(people.create_organization(shop.host))
+
+    def prepare() -> Act:
+        body = {"orgId": event["orgId"]} | event["venue"] | {"name": uuid4().hex}
+        return lambda: shop.host.post("/v1/venues", body)
+
+    return prepare
+
+
+@scenario
+def create_artist(shop: Shop) -> Callable[[], Act]:
+    org_id = people.create_organization(shop.host)
+
+    def prepare() -> Act:
+        body = {"orgId": org_id, "name": uuid4().hex}
+        return lambda: shop.host.post("/v1/artists", body)
+
+    return prepare
+
+
+@scenario
+def describe_venue(shop: Shop) -> Callable[[], Act]:
+    event = shop.listed_event()
+    body = {"orgId": event["orgId"], "description": "A mill, then a club."}
+    return lambda: lambda: shop.host.call("PUT", f"/v1/venues/{event['venueId']}", body)
+
+
+@scenario
+def describe_artist(shop: Shop) -> Callable[[], Act]:
+    event = shop.listed_event()
+    body = {"orgId": event["orgId"], "description": "Four voices, one piano."}
+    return lambda: lambda: shop.host.call("PUT", f"/v1/artists/{event['artistId']}", body)
+
+
+@scenario
+def create_tour(shop: Shop) -> Callable[[], Act]:
+    body = {"orgId": people.create_organization(shop.host), "title": "Monsoon Tour", "description": "Five cities."}
+    return lambda: lambda: shop.host.post("/v1/tours", body, key=uuid4().hex)
+
+
+@scenario
+def update_tour(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/tours/{shop.listed_event()['tourId']}"
+    return lambda: lambda: shop.host.call("PATCH", path, {"title": "Winter Tour"})
+
+
+@scenario
 def update_event(shop: Shop) -> Callable[[], Act]:
     path = f"/v1/events/{shop.event()['eventId']}"
     return lambda: lambda: shop.host.call("PATCH", path, {"description": "Five rooms, three floors, one night."})

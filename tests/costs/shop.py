@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from common import clients
 from common.config import config
+from common.discovery import listing_index
 from common.ids import derived_id
 from emulators import fake_paystack, fake_razorpay, fake_stripe, message_inbox
 from emulators.identity import LocalIdentity
@@ -177,6 +178,16 @@ class Shop:
         times = {"startsAt": starts.isoformat(), "endsAt": (starts + timedelta(hours=6)).isoformat()}
         return publish_event(self.host, tier_body(**more), org_id=org_id, **times)
 
+    def listed_event(self) -> Json:
+        """A published event of a tour, with one artist, that lists know already."""
+        org_id = create_organization(self.host)
+        tour = {"orgId": org_id, "title": "Monsoon Tour", "description": "Five cities in ten days."}
+        tour_id = accepted(self.host.post("/v1/tours", tour))["tourId"]
+        event = publish_event(self.host, org_id=org_id, tourId=tour_id, lineup=[{"artist": "Night Ferry"}])
+        accepted(self.trigger("refresh_listing", {"eventId": event["eventId"]}))
+        self.gateway.run(look_again())
+        return event | {"artistId": event["artistIds"][0]}
+
     def nigerian_event(self) -> Json:
         """One that is paid in naira."""
         org_id = create_organization(self.host, country="NG", currency="NGN")
@@ -297,6 +308,11 @@ class Shop:
         """Call a private function as its source does."""
         token = self._stand_ins.identity.token(config().trigger_url(name), INVOKER)
         return self.http.post(f"/triggers/{name}", json=payload, headers={"Authorization": f"Bearer {token}"} | headers)
+
+
+async def look_again() -> None:
+    """Let the next call look for changes of the listings, as if two seconds had gone by."""
+    (await listing_index.current()).looked_at = float("-inf")
 
 
 def _event_id(provider: str, event: Json, headers: Mapping[str, str]) -> str:

@@ -63,10 +63,28 @@ SELLING = {
 FEED: set[str] = set()
 SEARCH: set[str] = set()
 PAGES: set[str] = set()
-CATALOGUE: set[str] = set()
+CATALOGUE = {
+    "GET /v1/genres",
+    "POST /v1/venues",
+    "GET /v1/venues/{venueId}",
+    "PUT /v1/venues/{venueId}",
+    "GET /v1/venues/{venueId}/events",
+    "POST /v1/artists",
+    "GET /v1/artists/{artistId}",
+    "PUT /v1/artists/{artistId}",
+    "GET /v1/artists/{artistId}/events",
+    "GET /v1/organizers/{orgId}",
+    "GET /v1/organizers/{orgId}/events",
+    "POST /v1/tours",
+    "GET /v1/tours/{tourId}",
+    "PATCH /v1/tours/{tourId}",
+    "GET /v1/tours/{tourId}/events",
+}
 GUESTS: set[str] = set()
 SOCIAL: set[str] = set()
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
+PUBLIC |= {"list_genres", "get_venue", "get_artist", "get_organizer", "get_tour"}
+PUBLIC |= {"list_venue_events", "list_artist_events", "list_organizer_events", "list_tour_events"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
