@@ -64,9 +64,17 @@ FEED: set[str] = set()
 SEARCH: set[str] = set()
 PAGES: set[str] = set()
 CATALOGUE: set[str] = set()
-GUESTS: set[str] = set()
+GUESTS = {
+    "POST /v1/events/{eventId}/guests",
+    "GET /v1/events/{eventId}/guests",
+    "DELETE /v1/events/{eventId}/guests/{guestId}",
+    "GET /v1/invitations",
+    "POST /v1/events/{eventId}/invitation",
+    "POST /v1/events/{eventId}/updates",
+    "GET /v1/events/{eventId}/updates",
+}
 SOCIAL: set[str] = set()
-PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
+PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys", "list_updates"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
