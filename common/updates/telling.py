@@ -53,8 +53,7 @@ async def tell_page(event_id: str, update_id: str, page: int) -> None:
     after, task = _progress(update, found)
     now = clock.now()
     batch = clients.firestore().batch()
-    guard = clients.firestore().write_option(last_update_time=seen.update_time)
-    batch.update(seen.reference, after.document(), option=guard)
+    batch.update(seen.reference, after.document(), option=_as_seen(seen))
     if task is not None:
         _hand_over(batch, now, None, task)
     for person in rules.recipients(concerned):
@@ -63,6 +62,10 @@ async def tell_page(event_id: str, update_id: str, page: int) -> None:
         _reprint(batch, concerned, event)
     if not await committed(batch):
         raise RetryLater("Somebody else does this page, or changes its tickets.")
+
+
+def _as_seen(snapshot: DocumentSnapshot) -> Any:
+    return clients.firestore().write_option(last_update_time=snapshot.update_time)
 
 
 def _concerned(update: EventUpdate, found: DocumentSnapshot, event: Event, seen: DocumentSnapshot) -> Ticket | None:

@@ -189,7 +189,7 @@ class Shop:
     def guest(self, event: Json) -> tuple[str, str]:
         """The path of the event's guest list, and the id that the buyer has on it."""
         path = f"/v1/events/{event['eventId']}/guests"
-        [guest] = accepted(self.host.post(path, {"guests": [{"phone": self.buyer.phone}]}))["guests"]
+        [guest] = accepted(self.host.post(path, {"guests": [{"userId": self.buyer.user_id}]}))["guests"]
         return path, guest["guestId"]
 
     def promo_code(self, event: Json) -> str:
