@@ -56,7 +56,8 @@ def of_change(before: Event, after: Event) -> EventUpdate | None:
     told += _name(before, after)
     if not told:
         return None
-    headline = "New " + " and ".join(what for what, _ in told)
+    *others, last = (what for what, _ in told)
+    headline = f"New {', '.join(others)} and {last}" if others else f"New {last}"
     text = " ".join(sentence for _, sentence in told)
     return _automatic(after, after.title, UpdateKind.CHANGED, headline, text, urgent=urgent)
 
