@@ -18,6 +18,8 @@ from common.orders.shards import shard, shard_documents, shard_paths
 from common.outbox import PlannedTask
 from common.single_flight import SingleFlight
 from common.transaction import in_transaction, read
+from common.updates import rules as update_rules
+from common.updates import store as updates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -106,8 +108,28 @@ async def create(new: Event) -> Event:
 
 
 async def change(seen: StoredEvent, after: Event) -> None:
-    """Write the event, unless somebody else did since it was read."""
-    await _write(seen, after, clients.firestore().batch())
+    """Write the event, unless somebody else did since it was read, or sells what must be unsold for this change."""
+    batch = clients.firestore().batch()
+    fixed = rules.fixed_once_sold(seen.event, after)
+    if fixed:
+        await _require_unsold(after, fixed, batch)
+    try:
+        await _write(seen, after, batch)
+    except rules.EventStateConflict:
+        if fixed:  # it may have been a sale that came first
+            await _require_unsold(after, fixed, clients.firestore().batch())
+        raise
+
+
+async def _require_unsold(event: Event, fixed: list[dict[str, str]], batch: AsyncWriteBatch) -> None:
+    """Refuse if a unit is held or sold, and let the commit fail if one is by then: the shards go into it as seen."""
+    client = clients.firestore()
+    async for found in client.get_all([client.document(path) for path in shard_paths(event)]):
+        item = shard(found.reference.path, found.to_dict() or {})
+        if item.taken:
+            raise rules.FixedAfterSales(errors=fixed)
+        unchanged = client.write_option(last_update_time=found.update_time)
+        batch.update(found.reference, {"open": item.open}, option=unchanged)
 
 
 async def publish(seen: StoredEvent, after: Event) -> None:
@@ -188,6 +210,11 @@ async def _write(
     batch.update(_event(after.event_id), after.document(), option=guard)
     if after.status is not EventStatus.DRAFT:
         told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id) if news else None
+        update = update_rules.of_change(seen.event, after)
+        if update is not None:
+            path, fields, first_page = updates.entry(update)
+            batch.create(client.document(path), fields)
+            tasks = (*tasks, first_page)
         path, fields = outbox.entry(after.updated_at, told, *tasks, listing_of(after.event_id))
         batch.create(client.document(path), fields)
     try:

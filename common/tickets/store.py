@@ -93,6 +93,21 @@ async def seen_tickets_of_order(order_id: str) -> list[SeenTicket]:
     return [_seen(snapshot) async for snapshot in query.stream()]
 
 
+async def page_of_event(
+    event_id: str, limit: int, after: tuple[str | None, str | None, str] | None
+) -> list[DocumentSnapshot]:
+    """The event's next tickets, dead ones too; all of one holder come together. `after`: holder, phone, ticket id."""
+    from google.cloud.firestore import FieldFilter
+
+    names = ("holderId", "holderPhone", "ticketId")
+    query: Any = clients.firestore().collection(TICKETS).where(filter=FieldFilter("eventId", "==", event_id))
+    for name in names:
+        query = query.order_by(name)
+    if after is not None:
+        query = query.start_after(dict(zip(names, after, strict=True)))
+    return list(await query.limit(limit).get())
+
+
 async def transfer(ticket_id: str, giver: Caller, request: TransferRequest, new_id: str) -> Ticket:
     """Give a ticket away: the old one dies and the recipient's appears in one commit. The old one is returned.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Act = Callable[[], "httpx.Response"]
 # Sets a scenario up once, and gives a function that prepares one more call of it.
 Scenario = Callable[["Shop"], Callable[[], Act]]
+UPDATE: Final = {"title": "Doors", "message": "They open an hour later."}
 SCENARIOS: Final[dict[str, Scenario]] = {}
 
 
@@ -260,6 +262,75 @@ def get_event(shop: Shop) -> Callable[[], Act]:
 def get_availability(shop: Shop) -> Callable[[], Act]:
     path = f"/v1/events/{shop.event()['eventId']}/availability"
     return lambda: lambda: shop.http.get(path)
+
+
+@scenario
+def invite_guests(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}/guests"
+    numbers = iter(range(100, 1_000))
+
+    def prepare() -> Act:
+        guests = [{"phone": f"+919811100{next(numbers)}"}]
+        return lambda: shop.host.post(path, {"guests": guests})
+
+    return prepare
+
+
+@scenario
+def list_guests(shop: Shop) -> Callable[[], Act]:
+    path, _ = shop.guest(shop.event())
+    return lambda: lambda: shop.host.get(path)
+
+
+@scenario
+def remove_guest(shop: Shop) -> Callable[[], Act]:
+    path, guest_id = shop.guest(shop.event())
+    return lambda: lambda: shop.host.call("DELETE", f"{path}/{guest_id}")
+
+
+@scenario
+def list_invitations(shop: Shop) -> Callable[[], Act]:
+    shop.guest(shop.event())
+    return lambda: lambda: shop.buyer.get("/v1/invitations")
+
+
+@scenario
+def answer_invitation(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+    shop.guest(event)
+    answers = cycle(("accepted", "declined"))
+
+    def prepare() -> Act:
+        answer = next(answers)
+        return lambda: shop.buyer.post(f"/v1/events/{event['eventId']}/invitation", {"answer": answer})
+
+    return prepare
+
+
+@scenario
+def create_update(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}/updates"
+    return lambda: lambda: shop.host.post(path, UPDATE, key=uuid4().hex)
+
+
+@scenario
+def list_updates(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.event()['eventId']}/updates"
+    accepted(shop.host.post(path, UPDATE))
+    return lambda: lambda: shop.http.get(path)
+
+
+@scenario
+def tell_holders(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+    shop.ticketed(event)
+
+    def prepare() -> Act:
+        update = accepted(shop.host.post(f"/v1/events/{event['eventId']}/updates", UPDATE))
+        payload = {"eventId": event["eventId"], "updateId": update["updateId"], "page": 0}
+        return lambda: shop.trigger("tell_holders", payload)
+
+    return prepare
 
 
 @scenario

@@ -197,6 +197,12 @@ class Shop:
         """A held order."""
         return accepted((buyer or self.buyer).post("/v1/orders", order_body(event, quantity)))
 
+    def guest(self, event: Json) -> tuple[str, str]:
+        """The path of the event's guest list, and the id that the buyer has on it."""
+        path = f"/v1/events/{event['eventId']}/guests"
+        [guest] = accepted(self.host.post(path, {"guests": [{"userId": self.buyer.user_id}]}))["guests"]
+        return path, guest["guestId"]
+
     def promo_code(self, event: Json) -> str:
         """The path of the promo codes of this event, which has the code NIGHT for a hundred uses."""
         path = f"/v1/events/{event['eventId']}/promo-codes"

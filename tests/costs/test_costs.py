@@ -19,6 +19,7 @@ from tests.costs.cost_page import PAGE, WRITE_VARIABLE, Row, lines_of, page
 from tests.costs.scenarios import SCENARIOS
 from tests.costs.shop import Shop, StandIns, provider_keys
 from tests.emulators.served import Receiver
+from tests.support import people
 from tests.support.cost_recorder import CostRecorder
 from tests.support.people import accepted, order_body
 
@@ -235,3 +236,19 @@ def test_a_crowd_that_is_turned_away_asks_for_earlier_orders_together(
     assert {type(answer) for answer in answers} == {SoldOut}
     assert cost.reads == 90 + 2, "each their own order; expired holds and the shard were looked for once"
     assert cost.calls == (3 if shared else 92)
+
+
+def test_a_private_event_asks_for_the_guest_and_a_public_one_for_nobody(shop: Shop, recorder: CostRecorder) -> None:
+    def costs(visibility: str) -> tuple[Cost, Cost]:
+        event = people.publish_event(shop.host, visibility=visibility)
+        shop.guest(event)
+        shop.order(event)  # the process knows the event and its inventory
+        seen = measured(recorder, lambda: shop.buyer.get(f"/v1/events/{event['eventId']}"))
+        return seen, measured(recorder, lambda: shop.buyer.post("/v1/orders", order_body(event)))
+
+    publics = costs("public")
+    assert [cost.reads for cost in publics] == [1, 0]
+    for public, private in zip(publics, costs("private"), strict=True):
+        assert private.reads == public.reads + 2, "whether they are a member, and whether they are on the list"
+        assert private.round_trips == public.round_trips + 1, "both at once"
+        assert private.writes == public.writes

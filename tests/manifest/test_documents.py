@@ -80,11 +80,32 @@ CATALOGUE = {
     "PATCH /v1/tours/{tourId}",
     "GET /v1/tours/{tourId}/events",
 }
-GUESTS: set[str] = set()
+GUESTS = {
+    "POST /v1/events/{eventId}/guests",
+    "GET /v1/events/{eventId}/guests",
+    "DELETE /v1/events/{eventId}/guests/{guestId}",
+    "GET /v1/invitations",
+    "POST /v1/events/{eventId}/invitation",
+    "POST /v1/events/{eventId}/updates",
+    "GET /v1/events/{eventId}/updates",
+}
 SOCIAL: set[str] = set()
-PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
-PUBLIC |= {"list_genres", "get_venue", "get_artist", "get_organizer", "get_tour"}
-PUBLIC |= {"list_venue_events", "list_artist_events", "list_organizer_events", "list_tour_events"}
+PUBLIC = {
+    "list_nearby_events",
+    "get_event",
+    "get_availability",
+    "list_ticket_keys",
+    "list_genres",
+    "get_venue",
+    "get_artist",
+    "get_organizer",
+    "get_tour",
+    "list_venue_events",
+    "list_artist_events",
+    "list_organizer_events",
+    "list_tour_events",
+    "list_updates",
+}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
