@@ -56,7 +56,7 @@ def left(gateway: GatewayThread, event: Json) -> list[tuple[int, bool]]:
 def seen(gateway: GatewayThread, event: Json, *expected: tuple[int, bool]) -> float:
     """How long it took the document to say this."""
     began = time.monotonic()
-    eventually(lambda: left(gateway, event) == list(expected) or None)
+    eventually(lambda: left(gateway, event) == list(expected))
     return time.monotonic() - began
 
 
