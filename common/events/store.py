@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, outbox
+from common import cdn, clients, clock, outbox
+from common.caching import event_tag
 from common.errors import NotFound
 from common.events import rules
 from common.events.schemas import Availability, Event, EventStatus, TierAvailability
@@ -145,7 +146,7 @@ async def change_tier(event_id: str, tier_id: str, patch: TierPatch, now: dateti
         after = rules.with_tier_changed(before, tier_id, patch, now)
         if after.status is EventStatus.PUBLISHED:
             after = await _with_inventory(transaction, before, after, tier_id)
-            path, told = outbox.entry(now, None, refresh_of(event_id), listing_of(event_id))
+            path, told = outbox.entry(now, None, refresh_of(event_id), *shown_elsewhere(after))
             transaction.create(clients.firestore().document(path), told)
         transaction.update(_event(event_id), after.document())
         return after
@@ -178,6 +179,11 @@ def listing_of(event_id: str) -> PlannedTask:
     return PlannedTask(function="refresh_listing", name=event_id, payload={"eventId": event_id}, once_every_s=1)
 
 
+def shown_elsewhere(after: Event) -> tuple[PlannedTask, ...]:
+    """The tasks by which a change reaches those who show the event: its listing, and what a CDN keeps of it."""
+    return (listing_of(after.event_id), *cdn.purges(event_tag(after.event_id), after.updated_at))
+
+
 async def _write(
     seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None, *tasks: PlannedTask
 ) -> None:
@@ -188,7 +194,7 @@ async def _write(
     batch.update(_event(after.event_id), after.document(), option=guard)
     if after.status is not EventStatus.DRAFT:
         told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id) if news else None
-        path, fields = outbox.entry(after.updated_at, told, *tasks, listing_of(after.event_id))
+        path, fields = outbox.entry(after.updated_at, told, *tasks, *shown_elsewhere(after))
         batch.create(client.document(path), fields)
     try:
         await batch.commit()

@@ -62,11 +62,13 @@ SELLING = {
 }
 FEED: set[str] = set()
 SEARCH: set[str] = set()
-PAGES: set[str] = set()
+PAGES = {"GET /e/{slug}", "GET /e/{slug}/event.ics"}
 CATALOGUE: set[str] = set()
 GUESTS: set[str] = set()
 SOCIAL: set[str] = set()
+PAGES_FOR_PEOPLE = {"show_event_page"}
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
+PUBLIC |= {"show_event_page", "download_event_calendar"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
@@ -97,7 +99,8 @@ def test_the_reference_describes_every_operation(reference: Json) -> None:
         assert {"200", "201", "204"} & operation["responses"].keys(), operation["operationId"]
         for status, response in operation["responses"].items():
             if int(status) >= 400:
-                assert list(response["content"]) == ["application/problem+json"]
+                pages = operation["operationId"] in PAGES_FOR_PEOPLE
+                assert list(response["content"]) == ["text/html" if pages else "application/problem+json"]
                 assert re.match(r"`\w+` \w", response["description"])
     assert {operation["operationId"] for operation in operations(reference)} == {
         spec.name for spec in MANIFEST.endpoints
