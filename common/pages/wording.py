@@ -17,7 +17,7 @@ NO_MINOR_UNITS: Final = set("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND
 THREE_DIGITS: Final = set("BHD IQD JOD KWD LYD OMR TND".split())
 # A night: it ends before people have slept, on a date that nobody calls the event's.
 NIGHT: Final = timedelta(hours=18)
-TO: Final = " \N{EN DASH} "
+TO: Final = " – "
 
 
 def decimal(price: Money) -> str:
