@@ -23,13 +23,14 @@ from common.transaction import in_transaction, read
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch
+    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch, DocumentSnapshot
 
     from common.events.schemas import StoredTier, TierPatch
 
 EVENTS: Final = "events"
 memory: Final = Memory[Event]()
 _reading = SingleFlight["Event | None"]()
+LIVE_ATTEMPTS: Final = 3
 AUDITED_AFTER_END: Final = timedelta(days=7)
 
 
@@ -241,10 +242,29 @@ def _live(seen: Availability) -> dict[str, Any]:
 
 
 async def write_live_availability(event_id: str) -> None:
-    """Bring the availability document that apps listen to up to date."""
-    found = await find(event_id)
-    if found is not None and found.status is not EventStatus.DRAFT:
-        await _live_availability(event_id).set(_live(await availability(found, clock.now())))
+    """Bring the availability document that apps listen to up to date.
+
+    What was read before somebody else wrote it may be older than theirs: it is read again, here or by the task's retry.
+    """
+    from google.api_core.exceptions import FailedPrecondition
+
+    for attempt in range(1, LIVE_ATTEMPTS + 1):
+        before = await _live_availability(event_id).get()
+        found = await find(event_id)
+        if not before.exists or found is None:  # never published
+            return
+        try:
+            await _replace_live(before, await availability(found, clock.now()))
+        except FailedPrecondition:
+            if attempt == LIVE_ATTEMPTS:
+                raise
+            continue
+        return
+
+
+async def _replace_live(before: DocumentSnapshot, seen: Availability) -> None:
+    guard = clients.firestore().write_option(last_update_time=before.update_time)
+    await before.reference.update(_live(seen), option=guard)
 
 
 async def events_to_audit(now: datetime) -> AsyncIterator[str]:
