@@ -14,8 +14,9 @@ from common.wire import Record
 if TYPE_CHECKING:
     from datetime import datetime
 
-# A request that read just before a change may still be answered, and kept, this long after it: no function runs longer.
-LAST_FILL: Final = timedelta(seconds=45)
+# A change is committed within 30 s of its moment, and a reply that was read before that is kept within 30 s more:
+# no function runs longer.
+LAST_FILL: Final = timedelta(seconds=75)
 
 
 class Tagged(Record):
