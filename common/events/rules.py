@@ -210,6 +210,15 @@ def status_at(event: Event, now: datetime) -> EventStatus:
     return EventStatus.COMPLETED if over else event.status
 
 
+def next_change(event: Event, now: datetime) -> datetime | None:
+    """When the clock alone changes what people see of the event: a price, a tier's sale or the event begins or ends."""
+    if status_at(event, now) is not EventStatus.PUBLISHED:
+        return None
+    moments = [step.until for tier in event.tiers for step in tier.price_steps]
+    moments += [moment for tier in event.tiers for moment in (tier.sale_starts_at, tier.sale_ends_at)]
+    return min(moment for moment in (*moments, event.ends_at) if moment is not None and moment > now)
+
+
 def is_visible_to_all(event: Event) -> bool:
     """Whether people outside the organization may know of the event."""
     return event.status is not EventStatus.DRAFT and event.visibility is Visibility.PUBLIC

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, outbox
+from common import cdn, clients, clock, outbox
+from common.caching import event_tag
 from common.errors import NotFound
 from common.events import rules
 from common.events.schemas import Availability, Event, EventStatus, TierAvailability
@@ -24,13 +25,14 @@ from common.updates import store as updates
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch
+    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch, DocumentSnapshot
 
     from common.events.schemas import StoredTier, TierPatch
 
 EVENTS: Final = "events"
 memory: Final = Memory[Event]()
 _reading = SingleFlight["Event | None"]()
+LIVE_ATTEMPTS: Final = 3
 AUDITED_AFTER_END: Final = timedelta(days=7)
 
 
@@ -167,7 +169,7 @@ async def change_tier(event_id: str, tier_id: str, patch: TierPatch, now: dateti
         after = rules.with_tier_changed(before, tier_id, patch, now)
         if after.status is EventStatus.PUBLISHED:
             after = await _with_inventory(transaction, before, after, tier_id)
-            path, told = outbox.entry(now, None, refresh_of(event_id), listing_of(event_id))
+            path, told = outbox.entry(now, None, refresh_of(event_id), *shown_elsewhere(after))
             transaction.create(clients.firestore().document(path), told)
         transaction.update(_event(event_id), after.document())
         return after
@@ -200,6 +202,11 @@ def listing_of(event_id: str) -> PlannedTask:
     return PlannedTask(function="refresh_listing", name=event_id, payload={"eventId": event_id}, once_every_s=1)
 
 
+def shown_elsewhere(after: Event) -> tuple[PlannedTask, ...]:
+    """The tasks by which a change reaches those who show the event: its listing, and what a CDN keeps of it."""
+    return (listing_of(after.event_id), *cdn.purges(event_tag(after.event_id), after.updated_at))
+
+
 async def _write(
     seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None, *tasks: PlannedTask
 ) -> None:
@@ -215,7 +222,7 @@ async def _write(
             path, fields, first_page = updates.entry(update)
             batch.create(client.document(path), fields)
             tasks = (*tasks, first_page)
-        path, fields = outbox.entry(after.updated_at, told, *tasks, listing_of(after.event_id))
+        path, fields = outbox.entry(after.updated_at, told, *tasks, *shown_elsewhere(after))
         batch.create(client.document(path), fields)
     try:
         await batch.commit()
@@ -262,10 +269,29 @@ def _live(seen: Availability) -> dict[str, Any]:
 
 
 async def write_live_availability(event_id: str) -> None:
-    """Bring the availability document that apps listen to up to date."""
-    found = await find(event_id)
-    if found is not None and found.status is not EventStatus.DRAFT:
-        await _live_availability(event_id).set(_live(await availability(found, clock.now())))
+    """Bring the availability document that apps listen to up to date.
+
+    What was read before somebody else wrote it may be older than theirs: it is read again, here or by the task's retry.
+    """
+    from google.api_core.exceptions import FailedPrecondition
+
+    for attempt in range(1, LIVE_ATTEMPTS + 1):
+        before = await _live_availability(event_id).get()
+        found = await find(event_id)
+        if not before.exists or found is None:  # never published
+            return
+        try:
+            await _replace_live(before, await availability(found, clock.now()))
+        except FailedPrecondition:
+            if attempt == LIVE_ATTEMPTS:
+                raise
+            continue
+        return
+
+
+async def _replace_live(before: DocumentSnapshot, seen: Availability) -> None:
+    guard = clients.firestore().write_option(last_update_time=before.update_time)
+    await before.reference.update(_live(seen), option=guard)
 
 
 async def events_to_audit(now: datetime) -> AsyncIterator[str]:

@@ -333,6 +333,17 @@ def tell_holders(shop: Shop) -> Callable[[], Act]:
     return prepare
 
 
+def show_event_page(shop: Shop) -> Callable[[], Act]:
+    path = f"/e/{shop.event()['slug']}"
+    return lambda: lambda: shop.http.head(path)  # a GET costs the same
+
+
+@scenario
+def download_event_calendar(shop: Shop) -> Callable[[], Act]:
+    path = f"/e/{shop.event()['slug']}/event.ics"
+    return lambda: lambda: shop.http.head(path)
+
+
 @scenario
 def create_order(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
@@ -587,6 +598,12 @@ def refresh_availability(shop: Shop) -> Callable[[], Act]:
 def refresh_listing(shop: Shop) -> Callable[[], Act]:
     payload = {"eventId": shop.event()["eventId"]}
     return lambda: lambda: shop.trigger("refresh_listing", payload)
+
+
+@scenario
+def purge_cache(shop: Shop) -> Callable[[], Act]:
+    payload = {"tag": f"event-{shop.event()['eventId']}"}
+    return lambda: lambda: shop.trigger("purge_cache", payload)
 
 
 @scenario

@@ -23,7 +23,7 @@ from common import clients
 from common.config import config
 from common.discovery import listing_index
 from common.ids import derived_id
-from emulators import fake_paystack, fake_razorpay, fake_stripe, message_inbox
+from emulators import cdn, fake_paystack, fake_razorpay, fake_stripe, message_inbox
 from emulators.identity import LocalIdentity
 from tests.emulators.served import Receiver, control, served, wait_until
 from tests.support.people import (
@@ -110,6 +110,8 @@ class StandIns:
             "RAZORPAY_KEY_SECRET": "secret",
             "RAZORPAY_WEBHOOK_SECRET": HOOK_SECRET,
             "PAYSTACK_API_BASE": self.paystack,
+            "COMPUTE_API_BASE": self._stack.enter_context(served(cdn.create_app(cdn.Cdn("")))),
+            "CDN_URL_MAP": "marquee",
             "FCM_API_BASE": inbox,
             "SENDGRID_API_BASE": inbox,
             "SENDGRID_API_KEY": "SG.costs",

@@ -62,7 +62,10 @@ SELLING = {
 }
 FEED: set[str] = set()
 SEARCH: set[str] = set()
-PAGES: set[str] = set()
+PAGES = {
+    "GET /e/{slug}",
+    "GET /e/{slug}/event.ics",
+}
 CATALOGUE = {
     "GET /v1/genres",
     "POST /v1/venues",
@@ -105,7 +108,10 @@ PUBLIC = {
     "list_organizer_events",
     "list_tour_events",
     "list_updates",
+    "show_event_page",
+    "download_event_calendar",
 }
+PAGES_FOR_PEOPLE = {"show_event_page"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
@@ -136,7 +142,8 @@ def test_the_reference_describes_every_operation(reference: Json) -> None:
         assert {"200", "201", "204"} & operation["responses"].keys(), operation["operationId"]
         for status, response in operation["responses"].items():
             if int(status) >= 400:
-                assert list(response["content"]) == ["application/problem+json"]
+                pages = operation["operationId"] in PAGES_FOR_PEOPLE
+                assert list(response["content"]) == ["text/html" if pages else "application/problem+json"]
                 assert re.match(r"`\w+` \w", response["description"])
     assert {operation["operationId"] for operation in operations(reference)} == {
         spec.name for spec in MANIFEST.endpoints
