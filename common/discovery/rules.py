@@ -6,12 +6,13 @@ import heapq
 from typing import TYPE_CHECKING, Final
 
 from common.discovery.schemas import EventCard
+from common.errors import InvalidCursor
 from common.geo import Point, distance_km
 from common.money import Money
 from common.paging import Page, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from common.discovery.schemas import ListedEvent, NearbyQuery
 
@@ -21,24 +22,37 @@ METRES: Final = 3
 Position = tuple[float, str]
 
 
-def nearby_page(found: Iterable[ListedEvent], query: NearbyQuery) -> Page[EventCard]:
-    """The page of the query among the events that were found around its place."""
-    after = _position(query)
-    fitting = ((position, event) for position, event in _fitting(found, query) if after is None or position > after)
-    first = heapq.nsmallest(query.limit + 1, fitting, key=lambda placed: placed[0])
-    shown = first[: query.limit]
-    return Page(
-        items=tuple(_card(event, distance) for (distance, _), event in shown),
-        next_cursor=encode_cursor(_question(query), *shown[-1][0]) if len(first) > query.limit else None,
-    )
+class Found:
+    """What was read around the place of a query so far: only what fits and comes after its cursor."""
 
+    def __init__(self, query: NearbyQuery, after: Position | None) -> None:
+        self._query, self._after = query, after
+        self._center = Point(query.latitude, query.longitude)
+        self._placed: dict[str, tuple[Position, ListedEvent]] = {}
 
-def _fitting(found: Iterable[ListedEvent], query: NearbyQuery) -> Iterator[tuple[Position, ListedEvent]]:
-    center = Point(query.latitude, query.longitude)
-    for event in found:
-        distance = distance_km(center, Point(event.venue.latitude, event.venue.longitude))
-        if distance <= query.radius_km and _fits(event, query):
-            yield (distance, event.event_id), event
+    def add(self, events: Iterable[ListedEvent]) -> None:
+        """Take in what a ring had. An event that moved meanwhile is where it was read last."""
+        for event in events:
+            distance = distance_km(self._center, Point(event.venue.latitude, event.venue.longitude))
+            position = (distance, event.event_id)
+            self._placed.pop(event.event_id, None)
+            if _fits(event, self._query) and (self._after is None or position > self._after):
+                self._placed[event.event_id] = position, event
+
+    def within(self, reach_km: float) -> int:
+        """How many lie no farther than that."""
+        return sum(position[0] <= reach_km for position, _ in self._placed.values())
+
+    def page(self, reach_km: float) -> Page[EventCard]:
+        """The page, given that nothing nearer than that is missing."""
+        query = self._query
+        near = (placed for placed in self._placed.values() if placed[0][0] <= min(reach_km, query.radius_km))
+        first = heapq.nsmallest(query.limit + 1, near, key=lambda placed: placed[0])
+        shown = first[: query.limit]
+        return Page(
+            items=tuple(_card(event, distance) for (distance, _), event in shown),
+            next_cursor=encode_cursor(_question(query), *shown[-1][0]) if len(first) > query.limit else None,
+        )
 
 
 def _fits(event: ListedEvent, query: NearbyQuery) -> bool:
@@ -71,8 +85,11 @@ def _question(query: NearbyQuery) -> str:
     return "nearby " + query.model_dump_json(exclude={"cursor", "limit"})
 
 
-def _position(query: NearbyQuery) -> Position | None:
+def position(query: NearbyQuery) -> Position | None:
+    """Where the page before ended; None for the first. InvalidCursor if it cannot have."""
     if query.cursor is None:
         return None
     distance, event_id = decode_cursor(query.cursor, _question(query), float, str)
+    if not 0 <= float(distance) <= query.radius_km:
+        raise InvalidCursor
     return float(distance), str(event_id)

@@ -1,50 +1,108 @@
-"""Events around a place, in one Firestore query."""
+"""Events around a place in Firestore, one query a ring, and what this process remembers of how dense they lie."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from pydantic.alias_generators import to_camel
 
 from common import clients
 from common.discovery.schemas import ListedEvent
-from common.events.schemas import EventStatus, Visibility
 from common.events.store import EVENTS
-from common.geo import Point, cover
+from common.geo import Point, cover, share_before
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
     from datetime import datetime
 
-    from google.cloud.firestore_v1.base_query import BaseFilter
+    from google.cloud.firestore import AsyncClient
 
-LISTED_FIELDS: Final = [to_camel(name) for name in ListedEvent.model_fields]
+    from common.discovery.rings import Ring
+    from common.discovery.schemas import NearbyQuery
+    from common.firestore_reads import Comparison
+    from common.geo import GeohashRange
+
+FIELDS: Final = (*map(to_camel, ListedEvent.model_fields), "listedGeohash")
+# The order names the index: place before time, because it leaves far fewer. All else is only filtered by.
+INDEX: Final = ("listedGeohash", "endsAt", "startsAt", "floorPriceMinor", "venue.latitude", "venue.longitude")
+MOST_RANGES: Final = 16
+# Firestore refuses more filters and sort orders, counted after the common filters are taken into each alternative.
+MOST_CONDITIONS: Final = 100
+CONDITIONS_A_RANGE: Final = 6
+MOST_REMEMBERED: Final = 10_000
+_densities: WeakKeyDictionary[AsyncClient, OrderedDict[Hashable, float]] = WeakKeyDictionary()
 
 
-async def events_around(center: Point, radius_km: float, genre: str | None, now: datetime) -> list[ListedEvent]:
-    """Public events that are not over, in the cells that cover the circle: all inside it and a few around.
+@dataclass(frozen=True)
+class RingRead:
+    """Public events that are not over: all in a ring that may fit, and a few around.
 
-    The order names the index: geohash before end, because the place leaves far fewer than the time does.
+    Where the guard cut them, they came from so much of the ring, between nothing and all.
     """
-    from google.cloud.firestore import And, FieldFilter, Or
 
-    cells: list[BaseFilter] = [
-        And([FieldFilter("geohash", ">=", cell.start), FieldFilter("geohash", "<", cell.end)])
-        for cell in cover(center, radius_km)
-    ]
-    wanted: list[BaseFilter] = [
-        FieldFilter("status", "==", EventStatus.PUBLISHED.value),
-        FieldFilter("visibility", "==", Visibility.PUBLIC.value),
-        FieldFilter("endsAt", ">", now),
-        Or(cells),
-    ]
-    if genre is not None:
-        wanted.append(FieldFilter("genres", "array_contains", genre))
-    query = (
-        clients.firestore()
-        .collection(EVENTS)
-        .where(filter=And(wanted))
-        .order_by("geohash")
-        .order_by("endsAt")
-        .select(LISTED_FIELDS)
+    events: tuple[ListedEvent, ...]
+    share: float
+    cut: bool
+
+
+async def read_ring(ring: Ring, query: NearbyQuery, now: datetime) -> RingRead:
+    """One query.
+
+    The ranges find the index entries, and their boxes leave out most of those that lie around: an entry costs a
+    thousandth of a document.
+    """
+    from common.firestore_reads import PlainQuery
+
+    common = list(_common_filters(query, now))
+    most = (MOST_CONDITIONS - len(INDEX)) // (CONDITIONS_A_RANGE + len(common))
+    ranges = cover(Point(query.latitude, query.longitude), ring.outer_km, min(most, MOST_RANGES), ring.inner_km)
+    asked = PlainQuery(EVENTS, FIELDS, INDEX, ring.guard)
+    asked.where(*common)
+    asked.where_any(map(_in_range, ranges))
+    found = await asked.get()
+    if len(found) == ring.guard:
+        return RingRead((), share_before(found[-1]["listedGeohash"], ranges), cut=True)
+    return RingRead(tuple(ListedEvent.of(fields).at(now) for fields in found), 1.0, cut=False)
+
+
+def _common_filters(query: NearbyQuery, now: datetime) -> Iterator[Comparison]:
+    if query.from_ is None or query.from_ < now:  # else what is over is left out by its start
+        yield "endsAt", ">", now
+    if query.from_ is not None:
+        yield "startsAt", ">=", query.from_
+    if query.to is not None:
+        yield "startsAt", "<=", query.to
+    if query.genre is not None:
+        yield "genres", "array_contains", query.genre
+    if query.max_price_minor is not None:
+        yield "floorPriceMinor", "<=", query.max_price_minor
+
+
+def _in_range(cell: GeohashRange) -> tuple[Comparison, ...]:
+    return (
+        ("listedGeohash", ">=", cell.start),
+        ("listedGeohash", "<", cell.end),
+        ("venue.latitude", ">=", cell.box.south),
+        ("venue.latitude", "<=", cell.box.north),
+        ("venue.longitude", ">=", cell.box.west),
+        ("venue.longitude", "<=", cell.box.east),
     )
-    return [ListedEvent.of(snapshot.to_dict()).at(now) for snapshot in await query.get()]
+
+
+def remembered_density(keys: tuple[Hashable, ...]) -> float | None:
+    """What was last found under the first of these that is known."""
+    known = _densities.get(clients.firestore()) or OrderedDict()
+    return next((known[key] for key in keys if key in known), None)
+
+
+def remember_density(keys: tuple[Hashable, ...], density: float) -> None:
+    """Keep it under all of these, the oldest making room."""
+    known = _densities.setdefault(clients.firestore(), OrderedDict())
+    for key in keys:
+        known[key] = density
+        known.move_to_end(key)
+    while len(known) > MOST_REMEMBERED:
+        known.popitem(last=False)

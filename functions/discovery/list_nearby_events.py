@@ -5,11 +5,10 @@ from __future__ import annotations
 from common import clock
 from common.access import Access
 from common.caching import Cache
-from common.discovery import rules, store
+from common.discovery import nearby
 from common.discovery.schemas import EventCard, NearbyQuery
 from common.endpoint import Call, endpoint
 from common.errors import InvalidCursor
-from common.geo import Point
 from common.paging import Page
 from common.wire import Empty
 
@@ -25,7 +24,4 @@ from common.wire import Empty
 )
 async def list_nearby_events(call: Call[Empty, NearbyQuery]) -> Page[EventCard]:
     """Published, public events around a place that are not over yet, nearest first."""
-    asked = call.query
-    center = Point(asked.latitude, asked.longitude)
-    found = await store.events_around(center, asked.radius_km, asked.genre, clock.now())
-    return rules.nearby_page(found, asked)
+    return await nearby.nearby_page(call.query, clock.now())
