@@ -22,13 +22,14 @@ from common.transaction import in_transaction, read
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch
+    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch, DocumentSnapshot
 
     from common.events.schemas import StoredTier, TierPatch
 
 EVENTS: Final = "events"
 memory: Final = Memory[Event]()
 _reading = SingleFlight["Event | None"]()
+LIVE_ATTEMPTS: Final = 3
 AUDITED_AFTER_END: Final = timedelta(days=7)
 
 
@@ -235,10 +236,36 @@ def _live(seen: Availability) -> dict[str, Any]:
 
 
 async def write_live_availability(event_id: str) -> None:
-    """Bring the availability document that apps listen to up to date."""
-    found = await find(event_id)
-    if found is not None and found.status is not EventStatus.DRAFT:
-        await _live_availability(event_id).set(_live(await availability(found, clock.now())))
+    """Bring the availability document that apps listen to up to date.
+
+    What was read before somebody else wrote it may be older than theirs: it is read again, here or by the task's retry.
+    """
+    from google.api_core.exceptions import FailedPrecondition
+
+    for attempt in range(1, LIVE_ATTEMPTS + 1):
+        before = await _live_availability(event_id).get()
+        found = await find(event_id)
+        if not before.exists or found is None:  # never published
+            return
+        try:
+            await _replace_live(before, await availability(found, clock.now()))
+        except FailedPrecondition:
+            if attempt == LIVE_ATTEMPTS:
+                raise
+            continue
+        return
+
+
+async def _replace_live(before: DocumentSnapshot, seen: Availability) -> None:
+    """In the same commit the listing hears of selling out, and of having something left again."""
+    from common.discovery.listings import say_available  # it builds on this file
+
+    client = clients.firestore()
+    batch = client.batch()
+    batch.update(before.reference, _live(seen), option=client.write_option(last_update_time=before.update_time))
+    event_id = before.reference.parent.parent.id
+    await say_available(batch, event_id, available=any(tier.available for tier in seen.tiers))
+    await batch.commit()
 
 
 async def events_to_audit(now: datetime) -> AsyncIterator[str]:

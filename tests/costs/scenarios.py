@@ -165,6 +165,147 @@ def get_availability(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def put_follow(shop: Shop) -> Callable[[], Act]:
+    path = shop.venue()
+
+    def prepare() -> Act:
+        accepted(shop.buyer.call("DELETE", path))
+        return lambda: shop.buyer.call("PUT", path, {})
+
+    return prepare
+
+
+@scenario
+def delete_follow(shop: Shop) -> Callable[[], Act]:
+    path = shop.venue()
+
+    def prepare() -> Act:
+        accepted(shop.buyer.call("PUT", path, {}))
+        return lambda: shop.buyer.call("DELETE", path)
+
+    return prepare
+
+
+@scenario
+def list_follows(shop: Shop) -> Callable[[], Act]:
+    accepted(shop.buyer.call("PUT", shop.venue(), {}))
+    return lambda: lambda: shop.buyer.get("/v1/follows")
+
+
+@scenario
+def refresh_followers(shop: Shop) -> Callable[[], Act]:
+    path = shop.venue()
+    accepted(shop.buyer.call("PUT", path, {}))
+    return lambda: lambda: shop.trigger("refresh_followers", {"targetId": path.rpartition("/")[2]})
+
+
+@scenario
+def add_interest(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.listed_event()['eventId']}/interest"
+
+    def prepare() -> Act:
+        accepted(shop.buyer.call("DELETE", f"{path}/liked"))
+        return lambda: shop.buyer.post(path, {"kind": "liked"})
+
+    return prepare
+
+
+@scenario
+def remove_interest(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.listed_event()['eventId']}/interest"
+
+    def prepare() -> Act:
+        accepted(shop.buyer.post(path, {"kind": "liked"}))
+        return lambda: shop.buyer.call("DELETE", f"{path}/liked")
+
+    return prepare
+
+
+@scenario
+def get_interest(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.listed_event()['eventId']}/interest"
+    accepted(shop.buyer.post(path, {"kind": "liked"}))
+    return lambda: lambda: shop.buyer.get(path)
+
+
+@scenario
+def get_event_social(shop: Shop) -> Callable[[], Act]:
+    path = f"/v1/events/{shop.listed_event()['eventId']}/social"
+    return lambda: lambda: shop.http.get(path)
+
+
+@scenario
+def refresh_counts(shop: Shop) -> Callable[[], Act]:
+    event_id = shop.listed_event()["eventId"]
+
+    def prepare() -> Act:
+        fan = shop.sign_in("fan")
+        accepted(fan.post(f"/v1/events/{event_id}/interest", {"kind": "liked"}))
+        return lambda: shop.trigger("refresh_counts", {"eventId": event_id, "counted": "interest"})
+
+    return prepare
+
+
+@scenario
+def put_review(shop: Shop) -> Callable[[], Act]:
+    path = shop.attended()
+
+    def prepare() -> Act:
+        accepted(shop.buyer.call("DELETE", path))
+        return lambda: shop.buyer.call("PUT", path, {"rating": 5, "text": "What a night."})
+
+    return prepare
+
+
+@scenario
+def delete_review(shop: Shop) -> Callable[[], Act]:
+    path = shop.attended()
+
+    def prepare() -> Act:
+        accepted(shop.buyer.call("PUT", path, {"rating": 5}))
+        return lambda: shop.buyer.call("DELETE", path)
+
+    return prepare
+
+
+@scenario
+def get_my_review(shop: Shop) -> Callable[[], Act]:
+    path = shop.attended()
+    accepted(shop.buyer.call("PUT", path, {"rating": 5}))
+    return lambda: lambda: shop.buyer.get(path)
+
+
+@scenario
+def list_reviews(shop: Shop) -> Callable[[], Act]:
+    path = shop.attended()
+    accepted(shop.buyer.call("PUT", path, {"rating": 5}))
+    return lambda: lambda: shop.http.get(f"{path}s")
+
+
+@scenario
+def vote_helpful(shop: Shop) -> Callable[[], Act]:
+    review = accepted(shop.buyer.call("PUT", shop.attended(), {"rating": 5}))
+
+    def prepare() -> Act:
+        fan = shop.sign_in("fan")
+        return lambda: fan.post(f"/v1/reviews/{review['reviewId']}/helpful")
+
+    return prepare
+
+
+@scenario
+def unvote_helpful(shop: Shop) -> Callable[[], Act]:
+    review = accepted(shop.buyer.call("PUT", shop.attended(), {"rating": 5}))
+    path = f"/v1/reviews/{review['reviewId']}/helpful"
+
+    def prepare() -> Act:
+        accepted(shop.host.post(path))
+        return lambda: shop.host.call("DELETE", path)
+
+    return prepare
+
+
+@scenario
 def create_order(shop: Shop) -> Callable[[], Act]:
     event = shop.event()
     return lambda: lambda: shop.buyer.post("/v1/orders", order_body(event), key=uuid4().hex)

@@ -65,8 +65,23 @@ SEARCH: set[str] = set()
 PAGES: set[str] = set()
 CATALOGUE: set[str] = set()
 GUESTS: set[str] = set()
-SOCIAL: set[str] = set()
+SOCIAL = {
+    "GET /v1/follows",
+    "PUT /v1/follows/{kind}/{targetId}",
+    "DELETE /v1/follows/{kind}/{targetId}",
+    "GET /v1/events/{eventId}/interest",
+    "POST /v1/events/{eventId}/interest",
+    "DELETE /v1/events/{eventId}/interest/{kind}",
+    "GET /v1/events/{eventId}/social",
+    "GET /v1/events/{eventId}/review",
+    "PUT /v1/events/{eventId}/review",
+    "DELETE /v1/events/{eventId}/review",
+    "GET /v1/events/{eventId}/reviews",
+    "POST /v1/reviews/{reviewId}/helpful",
+    "DELETE /v1/reviews/{reviewId}/helpful",
+}
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
+PUBLIC |= {"get_event_social", "list_reviews"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
