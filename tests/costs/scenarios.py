@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from common.discovery import listings
 from tests.costs.shop import pushed
 from tests.support import people
 from tests.support.people import accepted, event_body, order_body
@@ -242,6 +243,18 @@ def refresh_counts(shop: Shop) -> Callable[[], Act]:
         fan = shop.sign_in("fan")
         accepted(fan.post(f"/v1/events/{event_id}/interest", {"kind": "liked"}))
         return lambda: shop.trigger("refresh_counts", {"eventId": event_id, "counted": "interest"})
+
+    return prepare
+
+
+@scenario
+def refresh_trending(shop: Shop) -> Callable[[], Act]:
+    event_id = shop.listed_event()["eventId"]
+    attendees = iter(range(1, 1_000))
+
+    def prepare() -> Act:
+        shop.gateway.run(listings.update(event_id, attendees=next(attendees)))
+        return lambda: shop.trigger("refresh_trending", {})
 
     return prepare
 
