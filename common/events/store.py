@@ -120,7 +120,8 @@ async def publish(seen: StoredEvent, after: Event) -> None:
             batch.create(client.document(path), fields | {"open": not tier.paused})
     left = {tier.tier_id: 0 if tier.paused else tier.capacity for tier in after.tiers}
     batch.set(_live_availability(after.event_id), _live(_availability(after, left, {}, after.updated_at)))
-    await _write(seen, after, batch, "event.published")
+    announce = PlannedTask(function="announce_event", name=after.event_id, payload={"eventId": after.event_id})
+    await _write(seen, after, batch, "event.published", announce)
 
 
 async def cancel(seen: StoredEvent, after: Event) -> None:

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
+    from common.events.schemas import Event
     from common.money import Money
     from common.orders.schemas import Order
     from common.tickets.schemas import Ticket
@@ -40,10 +42,14 @@ def _paid(total: Money) -> str:
     return f"paid {amount_text(total)}" if total.amount_minor else "free of charge"
 
 
+def _when(moment: datetime, timezone: str) -> str:
+    local = moment.astimezone(ZoneInfo(timezone))
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M}"
+
+
 def tickets_for_buyer(order: Order, timezone: str) -> Message:
     """The buyer has their tickets."""
-    starts = order.starts_at.astimezone(ZoneInfo(timezone))
-    when = f"{starts:%A} {starts.day} {starts:%B}, {starts:%H:%M}"
+    when = _when(order.starts_at, timezone)
     return Message(
         title="Your tickets are here",
         short=f"{_count(order)} for {order.event_title}. See you {when}.",
@@ -94,4 +100,15 @@ def ticket_for_recipient(ticket: Ticket) -> Message:
         short=text,
         long=f"{text} Sign in to Marquee with this number to see it. {ticket.ticket_number}",
         data={"type": "ticket.transferred", "ticketId": ticket.ticket_id},
+    )
+
+
+def event_for_follower(event: Event, followed: str) -> Message:
+    """Somebody whom a person follows has a new event."""
+    text = f"{event.title}, {_when(event.starts_at, event.timezone)}, {event.venue.name} in {event.venue.city}."
+    return Message(
+        title=f"New from {followed}",
+        short=text,
+        long=text,
+        data={"type": "event.published", "eventId": event.event_id},
     )

@@ -201,6 +201,18 @@ def refresh_followers(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def announce_event(shop: Shop) -> Callable[[], Act]:
+    path = shop.venue()
+    accepted(shop.buyer.call("PUT", path, {}))
+
+    def prepare() -> Act:
+        payload = {"eventId": shop.event()["eventId"], "targets": [path.rpartition("/")[2]]}
+        return lambda: shop.trigger("announce_event", payload)
+
+    return prepare
+
+
+@scenario
 def add_interest(shop: Shop) -> Callable[[], Act]:
     path = f"/v1/events/{shop.listed_event()['eventId']}/interest"
 
