@@ -81,7 +81,8 @@ class Row:
 
 
 HEAD: Final = (
-    f"{'':14}{'events':>8}{'radius':>8}{'in disc':>10}{'cold':>9}{'warm':>9}{'later':>9}{'a result':>11}{'cold':>8}{'warm':>8}"
+    f"{'':14}{'events':>8}{'radius':>8}{'in disc':>10}{'cold':>9}{'warm':>9}{'later':>9}{'a result':>11}"
+    f"{'cold':>8}{'warm':>8}"
     f"{'own p50':>9}{'own p95':>9}   (reads a page of {LIMIT}, most round trips, own time in ms)"
 )
 

@@ -143,7 +143,8 @@ async def publish(seen: StoredEvent, after: Event) -> None:
             batch.create(client.document(path), fields | {"open": not tier.paused})
     left = {tier.tier_id: 0 if tier.paused else tier.capacity for tier in after.tiers}
     batch.set(_live_availability(after.event_id), _live(_availability(after, left, {}, after.updated_at)))
-    await _write(seen, after, batch, "event.published")
+    announce = PlannedTask(function="announce_event", name=after.event_id, payload={"eventId": after.event_id})
+    await _write(seen, after, batch, "event.published", announce)
 
 
 async def cancel(seen: StoredEvent, after: Event) -> None:
@@ -290,8 +291,15 @@ async def write_live_availability(event_id: str) -> None:
 
 
 async def _replace_live(before: DocumentSnapshot, seen: Availability) -> None:
-    guard = clients.firestore().write_option(last_update_time=before.update_time)
-    await before.reference.update(_live(seen), option=guard)
+    """In the same commit the listing hears of selling out, and of having something left again."""
+    from common.discovery.listings import say_available  # it builds on this file
+
+    client = clients.firestore()
+    batch = client.batch()
+    batch.update(before.reference, _live(seen), option=client.write_option(last_update_time=before.update_time))
+    event_id = before.reference.parent.parent.id
+    await say_available(batch, event_id, available=any(tier.available for tier in seen.tiers))
+    await batch.commit()
 
 
 async def events_to_audit(now: datetime) -> AsyncIterator[str]:

@@ -121,3 +121,14 @@ def update_for_holder(update: EventUpdate) -> Message:
         long=f"{update.event_title}\n\n{update.message}\n\nYou get this because you have a ticket.",
         data={"type": "event.update", "eventId": update.event_id, "updateId": update.update_id},
     )
+
+
+def event_for_follower(event: Event, followed: str) -> Message:
+    """Somebody whom a person follows has a new event."""
+    text = f"{event.title}, {local_text(event.starts_at, event.timezone)}, {event.venue.name} in {event.venue.city}."
+    return Message(
+        title=f"New from {followed}",
+        short=text,
+        long=text,
+        data={"type": "event.published", "eventId": event.event_id},
+    )

@@ -47,13 +47,13 @@ async def deliver(event: DomainEvent) -> None:
     if event.type == "order.ticketed":
         sold = await events.find(order.event_id)
         message = messages.tickets_for_buyer(order, sold.timezone if sold else "UTC")
-        await _all(_tell_buyer(event.id, order, message), _tell_hosts(event.id, order))
+        await all_of(_tell_buyer(event.id, order, message), _tell_hosts(event.id, order))
     else:
         amount = Money.model_validate(event.data["amount"])
         await _tell_buyer(event.id, order, messages.refund_for_buyer(order, amount))
 
 
-async def _all(*sendings: Awaitable[object]) -> None:
+async def all_of(*sendings: Awaitable[object]) -> None:
     """Let each sending end before the first failure is raised: one dead channel silences no other."""
     results = await asyncio.gather(*sendings, return_exceptions=True)
     for result in results:
@@ -76,7 +76,7 @@ async def _tell_buyer(event_id: str, order: Order, message: Message) -> None:
     elif phone and wanted.sms:
         sms = partial(send_sms, phone, f"{message.short} {order.order_number}")
         sendings.append(once(event_id, order.buyer_id, "sms", phone, sms))
-    await _all(*sendings)
+    await all_of(*sendings)
 
 
 def _addresses(profile: Profile | None, order: Order | None) -> tuple[str | None, str | None]:
@@ -88,12 +88,13 @@ def _addresses(profile: Profile | None, order: Order | None) -> tuple[str | None
 async def _tell_hosts(event_id: str, order: Order) -> None:
     message = messages.sale_for_host(order)
     owners = await organizations.owners_of(order.org_id)
-    await _all(*(_tell_host(event_id, owner, message) for owner in owners))
+    await all_of(*(tell_by_push(event_id, owner, message) for owner in owners))
 
 
-async def _tell_host(event_id: str, owner: str, message: Message) -> None:
-    if _wanted(await accounts.profile(owner)).push:
-        await _push(event_id, owner, message)
+async def tell_by_push(event_id: str, user_id: str, message: Message) -> None:
+    """Push to every device of somebody who wants that; once for each event."""
+    if _wanted(await accounts.profile(user_id)).push:
+        await _push(event_id, user_id, message)
 
 
 def _wanted(profile: Profile | None) -> NotificationPreferences:
@@ -111,7 +112,7 @@ async def _tell_recipient(event: DomainEvent) -> None:
     sendings: list[Awaitable[object]] = [once(event.id, phone, "sms", phone, sms)]
     if ticket.holder_id is not None and _wanted(await accounts.profile(ticket.holder_id)).push:
         sendings.append(_push(event.id, ticket.holder_id, message))
-    await _all(*sendings)
+    await all_of(*sendings)
 
 
 async def _tell_guest(event: DomainEvent) -> None:
@@ -158,7 +159,7 @@ async def _tell_holder(event: DomainEvent) -> None:
         sendings.append(once(key, user_id or email, "mail", email, mail))
     if phone and wanted.sms and (update.urgent or not (email and wanted.email)):
         sendings.append(once(key, phone, "sms", phone, partial(send_sms, phone, message.short)))
-    await _all(*sendings)
+    await all_of(*sendings)
 
 
 async def _user_of(phone: str | None) -> str | None:
@@ -169,7 +170,7 @@ async def _user_of(phone: str | None) -> str | None:
 async def _push(event_id: str, user_id: str, message: Message) -> int:
     """Push to every device; how many there are."""
     devices = await accounts.devices_of(user_id)
-    await _all(
+    await all_of(
         *(
             once(
                 event_id,

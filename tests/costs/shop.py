@@ -190,6 +190,19 @@ class Shop:
         self.gateway.run(look_again())
         return event | {"artistId": event["artistIds"][0]}
 
+    def venue(self) -> str:
+        """The path under which the venue of a listed event is followed."""
+        return f"/v1/follows/venue/{self.listed_event()['venueId']}"
+
+    def attended(self) -> str:
+        """The path of the buyer's review of an event that has begun and let the buyer in."""
+        event = self.listed_event()
+        began = {"startsAt": datetime.now(UTC) - timedelta(hours=1)}
+        self.gateway.run(clients.firestore().document(f"events/{event['eventId']}").update(began))
+        ticket = clients.firestore().document(f"tickets/{self.ticket(event)['ticketId']}")
+        self.gateway.run(ticket.update({"status": "used"}))
+        return f"/v1/events/{event['eventId']}/review"
+
     def nigerian_event(self) -> Json:
         """One that is paid in naira."""
         org_id = create_organization(self.host, country="NG", currency="NGN")

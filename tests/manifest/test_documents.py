@@ -92,7 +92,21 @@ GUESTS = {
     "POST /v1/events/{eventId}/updates",
     "GET /v1/events/{eventId}/updates",
 }
-SOCIAL: set[str] = set()
+SOCIAL = {
+    "GET /v1/follows",
+    "PUT /v1/follows/{kind}/{targetId}",
+    "DELETE /v1/follows/{kind}/{targetId}",
+    "GET /v1/events/{eventId}/interest",
+    "POST /v1/events/{eventId}/interest",
+    "DELETE /v1/events/{eventId}/interest/{kind}",
+    "GET /v1/events/{eventId}/social",
+    "GET /v1/events/{eventId}/review",
+    "PUT /v1/events/{eventId}/review",
+    "DELETE /v1/events/{eventId}/review",
+    "GET /v1/events/{eventId}/reviews",
+    "POST /v1/reviews/{reviewId}/helpful",
+    "DELETE /v1/reviews/{reviewId}/helpful",
+}
 PUBLIC = {
     "list_nearby_events",
     "get_event",
@@ -110,6 +124,8 @@ PUBLIC = {
     "list_updates",
     "show_event_page",
     "download_event_calendar",
+    "get_event_social",
+    "list_reviews",
 }
 PAGES_FOR_PEOPLE = {"show_event_page"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
