@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LISTINGS: Final = "listings"
 SUMMARY_LENGTH: Final = 240
+COUNTED: Final = {"available", "attendees", "interest", "posts", "rating_count", "rating_sum", "trending"}
 
 
 async def refresh(event_id: str) -> None:
@@ -30,7 +31,7 @@ async def refresh(event_id: str) -> None:
         if listed is None and not is_listed(event):
             return
         [organization] = await read(transaction, f"organizations/{event.org_id}")
-        said = _said(event, (organization or {}).get("name", ""))
+        said = listing_of(event, (organization or {}).get("name", "")).model_dump(by_alias=True, exclude=COUNTED)
         transaction.set(clients.firestore().document(path), said | _stamp(), merge=True)
 
     await in_transaction(work)
@@ -51,9 +52,9 @@ def is_listed(event: Event) -> bool:
     return event.status is EventStatus.PUBLISHED and rules.is_visible_to_all(event)
 
 
-def _said(event: Event, org_name: str) -> dict[str, Any]:
-    counted = {"available", "attendees", "interest", "posts", "rating_count", "rating_sum", "trending"}
-    listing = Listing(
+def listing_of(event: Event, org_name: str) -> Listing:
+    """What the organizer says of the event; nothing is counted yet."""
+    return Listing(
         event_id=event.event_id,
         listed=is_listed(event),
         org_id=event.org_id,
@@ -79,7 +80,6 @@ def _said(event: Event, org_name: str) -> dict[str, Any]:
         published_at=event.published_at or event.created_at,
         event_updated_at=event.updated_at,
     )
-    return listing.model_dump(by_alias=True, exclude=counted)
 
 
 def _stamp() -> dict[str, Any]:
