@@ -107,7 +107,7 @@ class ListingIndex:
         self.version += bool(known or shown)
 
     def _drop_ended(self, now: datetime) -> None:
-        ended = self.db.execute("SELECT id FROM listings WHERE ends_at <= ?", (int(now.timestamp()),)).fetchall()
+        ended = self.db.execute("SELECT id FROM facts WHERE ends_at <= ?", (int(now.timestamp()),)).fetchall()
         for (row,) in ended:
             listing_tables.remove(self.db, row)
         if ended:
@@ -120,7 +120,7 @@ class ListingIndex:
         for row, document in self.db.execute(due, (int(now.timestamp()),)).fetchall():
             listing = Listing.model_validate_json(document)
             self.db.execute(
-                "UPDATE listings SET price = ?, next_price_at = ? WHERE id = ?",
+                "UPDATE facts SET price = ?, next_price_at = ? WHERE id = ?",
                 (listing.lowest_price_minor(now), listing_tables.next_price_at(listing, now), row),
             )
 

@@ -97,14 +97,14 @@ def _holiday(words: Phrase) -> tuple[int, When] | None:
 def _date(words: Phrase) -> tuple[int, When] | None:
     if written := DATE_WORD.fullmatch(words[0]):
         year, month, day = int(written[1][:4]), int(written[1][4:6]), int(written[1][6:])
-        return _on(1, words, lambda now: _next_date(year, month, day, now))
+        return _on(1, words, lambda now: _next_date(year, month, day, now)) if _exists(year, month, day) else None
     if len(words) < 2:
         return None
     named, number = (words[1], words[0]) if _ordinal(words[0]) else (words[0], words[1])
     month, day = int(vocabulary().months.get((named,), 0)), _ordinal(number) or 0
-    has_year = len(words) > 2 and words[2].isdigit() and 2000 <= int(words[2]) < 2100
+    has_year = len(words) > 2 and words[2].isdigit() and len(words[2]) == 4
     year = int(words[2]) if has_year else NO_YEAR
-    if not (month and day and _exists(year, month, day)):
+    if not _exists(year, month, day):
         return None
     return _on(2 + has_year, words, lambda now: _next_date(year, month, day, now))
 
@@ -174,12 +174,15 @@ def _next_date(year: int, month: int, day: int, now: datetime) -> date:
     if year != NO_YEAR:
         return date(year, month, day)
     today = day_of(now)
-    years = (each for each in range(today.year, today.year + 9) if _exists(each, month, day))
-    return next(found for each in years if (found := date(each, month, day)) >= today)
+    # Nine years on there was a leap year, whichever this is.
+    dates = (date(year, month, day) for year in range(today.year, today.year + 9) if day <= monthrange(year, month)[1])
+    return next(found for found in dates if found >= today)
 
 
 def _exists(year: int, month: int, day: int) -> bool:
-    return 1 <= day <= monthrange(year, month)[1]
+    """Whether there is such a date within our times, or in some year."""
+    is_known = (2000 <= year < 2100 or year == NO_YEAR) and 1 <= month <= 12
+    return is_known and 1 <= day <= monthrange(year, month)[1]
 
 
 def _ordinal(word: str) -> int | None:

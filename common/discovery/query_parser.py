@@ -2,9 +2,10 @@
 
 The words are read from left to right. At each place the first of these that fits takes its words: the name of an
 artist or venue (which stays text, so that "Bombay Syllable" is nobody's city), an age, a price, a time, free,
-available, "near" with a place, a genre, a mood, a city, a filler such as "events". What nobody takes is text.
-Fillers are text when nothing else was said. A genre that is said beats those that a mood stands for. Misspelt genres and cities are taken
-when no event has the word as it was typed: one letter off from five letters on, two from eight.
+available, "near" with a place, a genre, a mood, a city, "in" with a place, a filler such as "events". What nobody takes
+is text. Fillers are text when nothing else was said. A genre that is said beats those that a mood stands for. Misspelt
+genres and cities are taken when no event has the word as it was typed: one letter off from five letters on, two from
+eight.
 """
 
 from __future__ import annotations

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field, ValidationError
 
 from common.discovery import event_ranking, listing_index, names, query_parser, search_rules, suggestions
 from common.discovery.event_ranking import Position
 from common.discovery.gazetteer import ListingGazetteer
-from common.discovery.search_schemas import Correction, FoundAll, FoundEvents, SearchQuery, Suggestions
-from common.discovery.text_search import terms
+from common.discovery.search_schemas import (
+    Correction,
+    FoundAll,
+    FoundEvents,
+    Interpretation,
+    SearchQuery,
+    Suggestions,
+)
+from common.discovery.text_search import MOST_WORDS, Term, terms
 from common.errors import InvalidCursor
 from common.geo import Point
 from common.paging import decode_cursor, encode_cursor
 from common.text import fold
+from common.wire import Wire
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,41 +67,61 @@ async def suggest(query: SuggestionQuery) -> Suggestions:
     return await index.ask(lambda db: Suggestions(items=suggestions.of(index, db, query.q, query.limit)))
 
 
+class Basis(Wire):
+    """What the first page understood, and when: the others are pages of the same list, whatever changes meanwhile."""
+
+    as_of: Annotated[int, Field(ge=0, le=LATEST)]
+    filters: Interpretation
+    words: Annotated[tuple[Term, ...], Field(max_length=MOST_WORDS)]
+    # How many wishes were left out until something was found.
+    level: Annotated[int, Field(ge=0)] = 0
+
+
 def events_page(index: ListingIndex, db: sqlite3.Connection, query: SearchQuery, now: datetime) -> FoundEvents:
-    """The page, from the tables as they are. Its cursor has the moment of the first page and how far that relaxed."""
+    """The page, from the tables as they are."""
     question = "search " + query.model_dump_json(exclude={"cursor", "limit"})
-    as_of, level, after = _position(query, question, now)
-    here = None if query.latitude is None or query.longitude is None else Point(query.latitude, query.longitude)
-    gazetteer = ListingGazetteer(db, here)
-    understood = query_parser.parse(query.q, as_of, gazetteer.timezone(query.city), gazetteer, here)
-    filters = search_rules.overridden(understood, query)
-    words = terms(index, db, filters.text)
-    wishes = list(search_rules.wishes(filters, words, query))
-    if level is not None and level >= len(wishes):
+    if query.cursor is None:
+        basis, after = _understood(index, db, query, now), None
+    else:
+        basis, after = _continued(query.cursor, question)
+    wishes = list(search_rules.wishes(basis.filters, basis.words, query))
+    if after and basis.level >= len(wishes):
         raise InvalidCursor
     relaxed: tuple[Relaxation, ...] = ()
     found: list[Found] = []
-    tried = 0
-    for tried in range(len(wishes)) if level is None else (level,):
-        relaxed, wish = wishes[tried]
-        if found := event_ranking.events(db, wish, as_of, now, after, query.limit + 1):
+    for level in (basis.level,) if after else range(len(wishes)):
+        as_of = datetime.fromtimestamp(basis.as_of, UTC)
+        if found := event_ranking.events(db, wishes[level][1], as_of, now, after, query.limit + 1):
+            relaxed, basis = wishes[level][0], basis.model_copy(update={"level": level})
             break
     shown = found[: query.limit]
-    following = (int(as_of.timestamp()), tried, *shown[-1][:2]) if len(found) > query.limit else None
     return FoundEvents(
         items=tuple(search_rules.card(each.listing, now) for each in shown),
-        next_cursor=encode_cursor(question, *following) if following else None,
-        interpretation=filters,
-        relaxed=relaxed if found else (),
-        corrections=tuple(Correction(typed=each.typed, used=each.meant) for each in words if each.is_corrected),
+        next_cursor=_cursor(question, basis, shown[-1]) if len(found) > query.limit else None,
+        interpretation=basis.filters,
+        relaxed=relaxed,
+        corrections=tuple(Correction(typed=each.typed, used=each.meant) for each in basis.words if each.is_corrected),
     )
 
 
-def _position(query: SearchQuery, question: str, now: datetime) -> tuple[datetime, int | None, Position | None]:
-    """The moment, the level and the last event of the page before; of the first page, this moment alone."""
-    if query.cursor is None:
-        return now.replace(microsecond=0), None, None
-    as_of, level, score, event_id = decode_cursor(query.cursor, question, int, int, float, str)
-    if not 0 <= int(as_of) <= LATEST or int(level) < 0:
-        raise InvalidCursor
-    return datetime.fromtimestamp(int(as_of), UTC), int(level), Position(float(score), str(event_id))
+def _understood(index: ListingIndex, db: sqlite3.Connection, query: SearchQuery, now: datetime) -> Basis:
+    at = now.replace(microsecond=0)
+    here = None if query.latitude is None or query.longitude is None else Point(query.latitude, query.longitude)
+    gazetteer = ListingGazetteer(db, here)
+    understood = query_parser.parse(query.q, at, gazetteer.timezone(query.city), gazetteer, here)
+    filters = search_rules.overridden(understood, query)
+    return Basis(as_of=int(at.timestamp()), filters=filters, words=terms(index, db, filters.text))
+
+
+def _cursor(question: str, basis: Basis, last: Found) -> str:
+    return encode_cursor(
+        question, basis.model_dump_json(by_alias=True, exclude_defaults=True), last.score, last.event_id
+    )
+
+
+def _continued(cursor: str, question: str) -> tuple[Basis, Position]:
+    basis, score, event_id = decode_cursor(cursor, question, str, float, str)
+    try:
+        return Basis.model_validate_json(str(basis), by_alias=True), Position(float(score), str(event_id))
+    except ValidationError:
+        raise InvalidCursor from None

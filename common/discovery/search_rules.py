@@ -1,9 +1,9 @@
 """What stands when words and parameters disagree, and what goes first when nothing fulfils all wishes.
 
 Parameters stand above the words. Wishes are left out one after another, in the order of `Relaxation`, until something
-is found: words that no event has, nearness, dates, price, the genre for the one above it, then all genres, the city, and
-at last any of the words is enough. What came as a parameter, an age and "available" stay, and a search never becomes
-one for everything.
+is found: words that no event has, nearness, dates, price, the genre for the one above it, then all genres, the city,
+and at last any of the words is enough. What came as a parameter, an age and "available" stay, and a search never
+becomes one for everything.
 """
 
 from __future__ import annotations

@@ -10,13 +10,16 @@ from pydantic import Field, StringConstraints, model_validator
 from common.discovery.schemas import LARGEST_RADIUS_KM
 from common.events.schemas import Genre, Venue
 from common.money import LARGEST_AMOUNT_MINOR, Currency, Money
-from common.paging import CursorText, PageSize
+from common.paging import PageSize
 from common.wire import Name, UtcDatetime, Wire
 
 LONGEST_QUERY = 200
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
+# A cursor has the whole interpretation of its query: later pages go by what the first one understood.
+SearchCursor = Annotated[str, Field(max_length=4096)]
 Minor = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)]
+Age = Annotated[int, Field(ge=0, le=99)]
 Words = Annotated[str, StringConstraints(max_length=LONGEST_QUERY)]
 SomeWords = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_QUERY)]
 
@@ -40,7 +43,7 @@ class SearchQuery(Wire):
     free: bool | None = None
     available: bool | None = None
     limit: PageSize = 20
-    cursor: CursorText | None = None
+    cursor: SearchCursor | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -57,9 +60,9 @@ class Place(Wire):
     """A circle on the map, with the words that it was found by."""
 
     name: str
-    latitude: float
-    longitude: float
-    radius_km: float
+    latitude: Latitude
+    longitude: Longitude
+    radius_km: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_KM)]
 
 
 class Interpretation(Wire):
@@ -80,11 +83,11 @@ class Interpretation(Wire):
     timezone: str = "UTC"
     genres: tuple[str, ...] = ()
     mood: str | None = None
-    min_price_minor: int | None = None
-    max_price_minor: int | None = None
+    min_price_minor: Minor | None = None
+    max_price_minor: Minor | None = None
     currency: Currency | None = None
-    min_age: int | None = None
-    max_age: int | None = None
+    min_age: Age | None = None
+    max_age: Age | None = None
     available: bool = False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from common.discovery.query_words import vocabulary
@@ -28,11 +27,11 @@ SELECT v.name, v.venue_id, v.city FROM venue_texts t JOIN venues v ON v.id = t.r
 WHERE venue_texts MATCH ? ORDER BY v.upcoming DESC, v.venue_id LIMIT ?
 """
 EVENTS: Final = """
-SELECT json_extract(l.document, '$.title'), l.event_id, json_extract(l.document, '$.venue.city')
+SELECT json_extract(d.document, '$.title'), best.event_id, json_extract(d.document, '$.venue.city')
 FROM (
-    SELECT l.id AS id FROM texts t JOIN listings l ON l.id = t.rowid WHERE texts MATCH ?
+    SELECT l.id AS id, l.event_id AS event_id FROM texts t JOIN facts l ON l.id = t.rowid WHERE texts MATCH ?
     ORDER BY l.standing DESC, l.starts_at, l.event_id LIMIT ?
-) best JOIN listings l ON l.id = best.id
+) best JOIN documents d ON d.id = best.id
 """
 
 
@@ -57,8 +56,8 @@ def _cities(db: sqlite3.Connection, text: str, most: int) -> list[Suggestion]:
 
 def _named(index: ListingIndex, db: sqlite3.Connection, text: str, most: int) -> Iterator[Suggestion]:
     words = terms(index, db, text)
-    words = (*words[:-1], words[-1] if words[-1].meant else replace(words[-1], meant=(words[-1].typed,)))
-    asked = " AND ".join(replace(each, is_beginning=each is words[-1]).expression() for each in words if each.meant)
+    last = words[-1].model_copy(update={"is_beginning": True, "meant": words[-1].meant or (words[-1].typed,)})
+    asked = " AND ".join(each.expression() for each in (*words[:-1], last) if each.meant)
     questions = {
         SuggestionKind.ARTIST: (ARTISTS, asked),
         SuggestionKind.VENUE: (VENUES, f"name : ({asked})"),

@@ -8,11 +8,15 @@ in title or artists, and 2 more where it is whole rather than the beginning of a
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from weakref import WeakKeyDictionary
 
-from common.discovery.spelling import alike
+from pydantic import StringConstraints
+
+from common.discovery.spelling import alike, allowed
+from common.wire import Wire
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
     from common.discovery.listing_index import ListingIndex
 
+FoldedWord = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
 MOST_WORDS: Final = 8
 MOST_ALTERNATIVES: Final = 3
 # A word that so few events have may be the misspelling of one that many have.
@@ -33,12 +38,11 @@ SHORTEST_BEGINNING: Final = 2
 WORDS_KEPT_S: Final = 60.0
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(Wire):
     """A word of the query as it is looked for: any of `meant` is enough; none means that no event has it."""
 
-    typed: str
-    meant: tuple[str, ...]
+    typed: FoldedWord
+    meant: tuple[FoldedWord, ...] = ()
     is_beginning: bool = False
 
     @property
@@ -51,11 +55,12 @@ class Term:
         return "(" + " OR ".join(f'"{word}"{end}' for word in self.meant) + ")"
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Kept:
     version: int
     read_at: float
-    counts: dict[str, int]
+    # By their length: a misspelt word is as long as the right one, or nearly.
+    words: dict[int, dict[str, int]]
 
 
 _kept: WeakKeyDictionary[ListingIndex, _Kept] = WeakKeyDictionary()
@@ -72,15 +77,15 @@ def _term(index: ListingIndex, db: sqlite3.Connection, word: str, is_last: bool)
     whole = _events(db, f'"{word}"')
     if may_go_on and (whole or _events(db, f'"{word}"*')):
         if whole > FEW or whole == 0:
-            return Term(word, (word,), is_beginning=True)
+            return Term(typed=word, meant=(word,), is_beginning=True)
     elif whole > FEW:
-        return Term(word, (word,))
-    counts = _counts(index, db)
-    near = sorted((distance, -counts[found], found) for distance, found in alike(word, counts) if found != word)
+        return Term(typed=word, meant=(word,))
+    near = sorted(_alike(index, db, word))
     if whole:
         near = [each for each in near if each[0] == 1 and -each[1] >= MANY]
     meant = tuple(found for _, _, found in near[:MOST_ALTERNATIVES])
-    return Term(word, (word, *meant) if whole else meant, is_beginning=may_go_on and bool(whole) and not meant)
+    is_beginning = may_go_on and bool(whole) and not meant
+    return Term(typed=word, meant=(word, *meant) if whole else meant, is_beginning=is_beginning)
 
 
 def _events(db: sqlite3.Connection, expression: str) -> int:
@@ -89,12 +94,17 @@ def _events(db: sqlite3.Connection, expression: str) -> int:
     return len(found.fetchall())
 
 
-def _counts(index: ListingIndex, db: sqlite3.Connection) -> dict[str, int]:
+def _alike(index: ListingIndex, db: sqlite3.Connection, word: str) -> Iterator[tuple[int, int, str]]:
+    """Other words of the index, as (distance, events that have it below zero, word)."""
     kept = _kept.get(index)
     if kept is None or (kept.version != index.version and time.monotonic() - kept.read_at > WORDS_KEPT_S):
-        counts = dict(db.execute("SELECT term, doc FROM words"))
-        kept = _kept[index] = _Kept(index.version, time.monotonic(), counts)
-    return kept.counts
+        words: dict[int, dict[str, int]] = defaultdict(dict)
+        for known, events in db.execute("SELECT word, events FROM words"):
+            words[len(known)][known] = events
+        kept = _kept[index] = _Kept(index.version, time.monotonic(), words)
+    for length in range(len(word) - allowed(word), len(word) + allowed(word) + 1):
+        counts = kept.words.get(length, {})
+        yield from ((distance, -counts[found], found) for distance, found in alike(word, counts) if found != word)
 
 
 def hits(words: Iterable[Term], any_word: bool) -> tuple[str, list[str | int]]:

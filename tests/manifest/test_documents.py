@@ -61,12 +61,13 @@ SELLING = {
     "DELETE /v1/events/{eventId}/promo-codes/{code}",
 }
 FEED: set[str] = set()
-SEARCH: set[str] = set()
+SEARCH = {"GET /v1/events/search", "GET /v1/search", "GET /v1/search/suggestions"}
 PAGES: set[str] = set()
 CATALOGUE: set[str] = set()
 GUESTS: set[str] = set()
 SOCIAL: set[str] = set()
 PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
+PUBLIC |= {"search_events", "search_all", "suggest_searches"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 

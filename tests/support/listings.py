@@ -39,7 +39,9 @@ def nights() -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
 
 def invented_name(chance: random.Random) -> str:
     """Such as "Shanku Meyaar"."""
-    words = ("".join(chance.choice(CONSONANTS) + chance.choice(VOWELS) for _ in range(chance.randint(2, 3))) for _ in "ab")
+    words = (
+        "".join(chance.choice(CONSONANTS) + chance.choice(VOWELS) for _ in range(chance.randint(2, 3))) for _ in "ab"
+    )
     return " ".join(words).title()
 
 
