@@ -1,4 +1,4 @@
-"""`python -m bench.nearby [EVENTS …]`: reads, round trips and own time of nearby, in a dense city and an empty country."""
+"""`python -m bench.nearby [EVENTS …]`: reads, round trips and own time of nearby, in a dense city and empty country."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ LISTINGS: Final = "listings"
 SUMMARY_LENGTH: Final = 240
 # What counts as something happening at an event, for what is trending.
 ACTIVITY: Final = frozenset({"attendees", "posts"})
+COUNTED: Final = {
+    *("available", "attendees", "interest", "posts", "rating_count", "rating_sum", "trending", "weighed"),
+}
 
 
 async def refresh(event_id: str) -> None:
@@ -40,7 +43,7 @@ async def refresh(event_id: str) -> None:
         if listed is None and event.published_at is None:
             return
         [organization] = await read(transaction, f"organizations/{event.org_id}")
-        said = _said(event, (organization or {}).get("name", ""))
+        said = listing_of(event, (organization or {}).get("name", "")).model_dump(by_alias=True, exclude=COUNTED)
         transaction.set(clients.firestore().document(path), _stamped(said), merge=True)
         if listed is None:
             counts = (counts_of(event_id, counted) for counted in Counted)
@@ -86,9 +89,9 @@ def is_listed(event: Event) -> bool:
     return event.status is EventStatus.PUBLISHED and rules.is_visible_to_all(event)
 
 
-def _said(event: Event, org_name: str) -> dict[str, Any]:
-    counted = {"available", "attendees", "interest", "posts", "rating_count", "rating_sum", "trending", "weighed"}
-    listing = Listing(
+def listing_of(event: Event, org_name: str) -> Listing:
+    """What the organizer says of the event; nothing is counted yet."""
+    return Listing(
         event_id=event.event_id,
         listed=is_listed(event),
         org_id=event.org_id,
@@ -114,7 +117,6 @@ def _said(event: Event, org_name: str) -> dict[str, Any]:
         published_at=event.published_at or event.created_at,
         event_updated_at=event.updated_at,
     )
-    return listing.model_dump(by_alias=True, exclude=counted)
 
 
 def _stamped(fields: Mapping[str, Any]) -> dict[str, Any]:

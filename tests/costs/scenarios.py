@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from common.discovery import listings
+from common.discovery import listing_index, listings
 from tests.costs.shop import pushed
 from tests.support import people
 from tests.support.people import accepted, event_body, order_body
@@ -251,6 +251,33 @@ def list_nearby_events(shop: Shop) -> Callable[[], Act]:
     shop.event()
     query = {"latitude": "19.0", "longitude": "72.83", "radiusKm": "5"}
     return lambda: lambda: shop.http.get("/v1/events/nearby", params=query)
+
+
+def _looks_again(ask: Act) -> Callable[[], Act]:
+    """A call more than two seconds after the last one: the process asks what changed, and nothing did."""
+    accepted(ask())
+
+    def prepare() -> Act:
+        for index in listing_index._indexes.values():
+            index.looked_at, index.complete_to = float("-inf"), datetime.now(UTC) + timedelta(minutes=1)
+        return ask
+
+    return prepare
+
+
+@scenario
+def search_events(shop: Shop) -> Callable[[], Act]:
+    return _looks_again(lambda: shop.http.get("/v1/events/search", params={"q": "techno mumbai under 1000"}))
+
+
+@scenario
+def search_all(shop: Shop) -> Callable[[], Act]:
+    return _looks_again(lambda: shop.http.get("/v1/search", params={"q": "night at the mill"}))
+
+
+@scenario
+def suggest_searches(shop: Shop) -> Callable[[], Act]:
+    return _looks_again(lambda: shop.http.get("/v1/search/suggestions", params={"q": "nig"}))
 
 
 @scenario
@@ -771,6 +798,18 @@ def refresh_availability(shop: Shop) -> Callable[[], Act]:
 def refresh_listing(shop: Shop) -> Callable[[], Act]:
     payload = {"eventId": shop.event()["eventId"]}
     return lambda: lambda: shop.trigger("refresh_listing", payload)
+
+
+@scenario
+def build_index(shop: Shop) -> Callable[[], Act]:
+    event = shop.event()
+
+    def prepare() -> Act:
+        accepted(shop.host.call("PATCH", f"/v1/events/{event['eventId']}", {"description": f"A night, {uuid4()}."}))
+        shop.trigger("refresh_listing", {"eventId": event["eventId"]})
+        return lambda: shop.trigger("build_index", {})
+
+    return prepare
 
 
 @scenario

@@ -61,7 +61,11 @@ SELLING = {
     "DELETE /v1/events/{eventId}/promo-codes/{code}",
 }
 FEED: set[str] = set()
-SEARCH: set[str] = set()
+SEARCH = {
+    "GET /v1/events/search",
+    "GET /v1/search",
+    "GET /v1/search/suggestions",
+}
 PAGES = {
     "GET /e/{slug}",
     "GET /e/{slug}/event.ics",
@@ -126,6 +130,9 @@ PUBLIC = {
     "download_event_calendar",
     "get_event_social",
     "list_reviews",
+    "search_events",
+    "search_all",
+    "suggest_searches",
 }
 PAGES_FOR_PEOPLE = {"show_event_page"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
