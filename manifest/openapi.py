@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from common import errors
 from common.access import SignIn
 from common.endpoint import PATH_PARAMETER, PATH_VALUE, EndpointSpec, Idempotency
+from common.http import PROBLEM_JSON, problem_json
 
 if TYPE_CHECKING:
     from common.errors import Problem
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from manifest.discover import Manifest
 
 Schema = dict[str, Any]
+JSON = "application/json"
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM_SCHEMA: Schema = {
     "title": "Problem",
@@ -90,7 +92,7 @@ def _operation(spec: EndpointSpec, references: Any) -> Schema:
         schema = references[(spec.body, "validation")]
         operation["requestBody"] = {
             "required": any(field.is_required() for field in spec.body.model_fields.values()),
-            "content": {"application/json": {"schema": schema}},
+            "content": {JSON: {"schema": schema}},
         }
     if spec.access.sign_in is SignIn.REQUIRED:
         operation["security"] = [{"firebase": []}]
@@ -141,18 +143,27 @@ def _without_null(shape: Schema) -> Schema:
 def _responses(spec: EndpointSpec, references: Any) -> Schema:
     success: Schema = {"description": spec.returns.__doc__ or "Done" if spec.returns else "Done"}
     if spec.returns:
-        success["content"] = {"application/json": {"schema": references[(spec.returns, "serialization")]}}
+        success["content"] = {spec.media_type: {"schema": references[(spec.returns, "serialization")]}}
+    elif spec.media_type != JSON:
+        success["content"] = {spec.media_type: {"schema": {"type": "string"}}}
     responses: Schema = {str(spec.status): success}
+    if spec.moves:
+        responses["301"] = {"description": "This is now at the address in `Location`"}
+    if spec.cache:
+        responses["304"] = {"description": "What the caller has, by its `ETag` in `If-None-Match`, still holds"}
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in (*_wrapper_errors(spec), *spec.errors):
         by_status.setdefault(problem.status, []).append(problem)
     for status, problems in sorted(by_status.items()):
         codes = " · ".join(f"`{problem.code}` {problem.title}" for problem in dict.fromkeys(problems))
-        responses[str(status)] = {
-            "description": codes,
-            "content": {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="Problem")}}},
-        }
+        responses[str(status)] = {"description": codes, "content": _refusal(spec)}
     return responses
+
+
+def _refusal(spec: EndpointSpec) -> Schema:
+    if spec.refusal is problem_json:
+        return {PROBLEM_JSON: {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
+    return {spec.media_type: {"schema": {"type": "string"}}}
 
 
 def _wrapper_errors(spec: EndpointSpec) -> list[type[Problem]]:

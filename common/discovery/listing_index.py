@@ -2,132 +2,126 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
-from common import clients, clock
-from common.catalogue.genres import with_ancestors
+from common import clients, clock, log
+from common.discovery import index_snapshots, listing_tables
+from common.discovery.listing_tables import SCHEMA
 from common.discovery.listings import LISTINGS
 from common.discovery.schemas import Listing
 from common.single_flight import SingleFlight
-from common.text import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from google.cloud.firestore import AsyncClient
+    from google.cloud.firestore import AsyncClient, DocumentSnapshot
 
+    from common.discovery.index_snapshots import Snapshot
+
+AnswerT = TypeVar("AnswerT")
+Change = tuple[Listing, datetime]
 FRESH_FOR_S: Final = 2.0
 # A commit's time stamp is set a moment before others can read it: each look reaches back over the last one.
 OVERLAP: Final = timedelta(seconds=10)
 BEFORE_ALL: Final = datetime(2020, 1, 1, tzinfo=UTC)
 PAGE: Final = 1_000
-# Moments are whole seconds since 1970. `genres` holds the ancestors of an event's genres too.
-SCHEMA: Final = """
-CREATE TABLE listings (
-    id INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, changed_at REAL NOT NULL, city TEXT NOT NULL,
-    org_id TEXT NOT NULL, venue_id TEXT NOT NULL, tour_id TEXT, timezone TEXT NOT NULL,
-    starts_at INTEGER NOT NULL, ends_at INTEGER NOT NULL, published_at INTEGER NOT NULL,
-    price INTEGER NOT NULL, next_price_at INTEGER, currency TEXT NOT NULL, age INTEGER NOT NULL,
-    available INTEGER NOT NULL, popularity INTEGER NOT NULL, trending REAL NOT NULL,
-    latitude REAL NOT NULL, longitude REAL NOT NULL, document TEXT NOT NULL
-);
-CREATE INDEX by_city_start ON listings (city, starts_at);
-CREATE INDEX by_start ON listings (starts_at);
-CREATE INDEX by_end ON listings (ends_at);
-CREATE INDEX by_city_trending ON listings (city, trending DESC);
-CREATE INDEX by_organization ON listings (org_id);
-CREATE INDEX by_venue ON listings (venue_id);
-CREATE INDEX by_next_price ON listings (next_price_at) WHERE next_price_at IS NOT NULL;
-CREATE TABLE genres (genre TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (genre, id)) WITHOUT ROWID;
-CREATE INDEX genres_of ON genres (id);
-CREATE TABLE artists (artist_id TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (artist_id, id)) WITHOUT ROWID;
-CREATE INDEX artists_of ON artists (id);
-"""
-INSERT: Final = """
-INSERT INTO listings (event_id, changed_at, city, org_id, venue_id, tour_id, timezone, starts_at, ends_at, published_at,
-                      price, next_price_at, currency, age, available, popularity, trending, latitude, longitude, document)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+# So many changes are taken over in one turn of the event loop, a few tenths of a millisecond each.
+AT_ONCE: Final = 50
+# A process that lives longer starts afresh from a snapshot, which heals whatever its copy may have missed.
+LIVES_S: Final = 24 * 3600.0
 _indexes: WeakKeyDictionary[AsyncClient, ListingIndex] = WeakKeyDictionary()
-_refreshing = SingleFlight["None"]()
+_refreshing = SingleFlight["ListingIndex"]()
 
 
 class ListingIndex:
-    """The tables of `SCHEMA` in `db`, and the moment up to which they are complete."""
+    """The tables of `SCHEMA` in `db`, and the moment up to which they are complete.
 
-    def __init__(self) -> None:
+    All changes are made on the event loop, each in one go: whoever asks `db` there meets whole changes only. What may
+    take longer than a few milliseconds goes through `ask`, in another thread, and changes wait for its end.
+    """
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
         self.db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        self.db.executescript(SCHEMA)
-        self.complete_to = BEFORE_ALL
+        if snapshot is None:
+            self.db.executescript(SCHEMA)
+        else:
+            self.db.deserialize(snapshot.image)
+        self.generation = snapshot.generation if snapshot else None
+        self.complete_to = snapshot.complete_to if snapshot else BEFORE_ALL
+        # The newest change in it, and how many times it changed here.
+        self.changed_to = snapshot.changed_to if snapshot else BEFORE_ALL
+        self.version = 0
+        self.loaded_at = time.monotonic()
         self.looked_at = float("-inf")
+        self._lock = threading.Lock()
 
-    def apply(self, changed: Iterable[tuple[Listing, datetime]], now: datetime) -> None:
+    async def ask(self, question: Callable[[sqlite3.Connection], AnswerT]) -> AnswerT:
+        """The answer of the tables as they are at one moment, found beside the event loop."""
+        return await asyncio.to_thread(self._locked, question)
+
+    def _locked(self, question: Callable[[sqlite3.Connection], AnswerT]) -> AnswerT:
+        with self._lock:
+            return question(self.db)
+
+    async def image(self) -> tuple[bytes, datetime, datetime]:
+        """All tables as bytes, up to when they are complete, and their newest change."""
+
+        def copy(db: sqlite3.Connection) -> tuple[bytes, datetime, datetime]:
+            return db.serialize(), self.complete_to, self.changed_to
+
+        return await self.ask(copy)
+
+    def apply(self, changed: Iterable[Change], now: datetime) -> None:
         """Take over listings as they were at their changes; what is known as new already is skipped."""
-        with self._commit():
+        with self._lock, _Transaction(self.db):
             for listing, changed_at in changed:
-                stamp = changed_at.timestamp()
-                known = self.db.execute(
-                    "SELECT id, changed_at FROM listings WHERE event_id = ?", (listing.event_id,)
-                ).fetchone()
-                if known and known[1] >= stamp:
-                    continue
-                if known:
-                    self._remove(known[0])
-                if listing.listed and listing.ends_at > now:
-                    self._insert(listing, stamp, now)
+                self._take_over(listing, changed_at, now)
+            self._drop_ended(now)
             self._reprice(now)
 
-    def _commit(self) -> _Transaction:
-        return _Transaction(self.db)
+    def _take_over(self, listing: Listing, changed_at: datetime, now: datetime) -> None:
+        stamp = changed_at.timestamp()
+        known = self.db.execute(
+            "SELECT id, changed_at, document FROM listings WHERE event_id = ?", (listing.event_id,)
+        ).fetchone()
+        if known and known[1] >= stamp:
+            return
+        shown = listing.listed and listing.ends_at > now
+        if known and shown and listing_tables.says_the_same(listing, Listing.model_validate_json(known[2])):
+            listing_tables.update(self.db, known[0], listing, stamp, now)
+        else:
+            if known:
+                listing_tables.remove(self.db, known[0])
+            if shown:
+                listing_tables.insert(self.db, listing, stamp, now)
+            if known:
+                listing_tables.remove_idle(self.db)
+        self.changed_to = max(self.changed_to, changed_at)
+        self.version += bool(known or shown)
 
-    def _insert(self, listing: Listing, stamp: float, now: datetime) -> None:
-        next_price_at = next((price.until for price in listing.min_prices if now < price.until), None)
-        interest = listing.interest
-        values = (
-            listing.event_id,
-            stamp,
-            fold(listing.venue.city),
-            listing.org_id,
-            listing.venue_id,
-            listing.tour_id,
-            listing.timezone,
-            int(listing.starts_at.timestamp()),
-            int(listing.ends_at.timestamp()),
-            int(listing.published_at.timestamp()),
-            listing.lowest_price_minor(now),
-            int(next_price_at.timestamp()) if next_price_at else None,
-            listing.currency,
-            listing.age_restriction,
-            listing.available,
-            listing.attendees + interest.going + interest.interested + interest.liked,
-            listing.trending,
-            listing.venue.latitude,
-            listing.venue.longitude,
-            listing.model_dump_json(by_alias=True),
-        )
-        row = self.db.execute(INSERT, values).lastrowid
-        genres = {each for genre in listing.genres for each in with_ancestors(genre)}
-        self.db.executemany("INSERT INTO genres VALUES (?, ?)", [(genre, row) for genre in genres])
-        self.db.executemany("INSERT INTO artists VALUES (?, ?)", [(each, row) for each in set(listing.artist_ids)])
-
-    def _remove(self, row: int) -> None:
-        for table in ("listings", "genres", "artists"):
-            self.db.execute(f"DELETE FROM {table} WHERE id = ?", (row,))  # noqa: S608  # three names of our own
+    def _drop_ended(self, now: datetime) -> None:
+        ended = self.db.execute("SELECT id FROM facts WHERE ends_at <= ?", (int(now.timestamp()),)).fetchall()
+        for (row,) in ended:
+            listing_tables.remove(self.db, row)
+        if ended:
+            listing_tables.remove_idle(self.db)
+            self.version += 1
 
     def _reprice(self, now: datetime) -> None:
         """Early-bird prices end by the clock, without anybody writing it."""
         due = "SELECT id, document FROM listings WHERE next_price_at <= ?"
         for row, document in self.db.execute(due, (int(now.timestamp()),)).fetchall():
             listing = Listing.model_validate_json(document)
-            following = next((price.until for price in listing.min_prices if now < price.until), None)
             self.db.execute(
-                "UPDATE listings SET price = ?, next_price_at = ? WHERE id = ?",
-                (listing.lowest_price_minor(now), following and int(following.timestamp()), row),
+                "UPDATE facts SET price = ?, next_price_at = ? WHERE id = ?",
+                (listing.lowest_price_minor(now), listing_tables.next_price_at(listing, now), row),
             )
 
 
@@ -148,19 +142,60 @@ async def current() -> ListingIndex:
     """The index of this process, which misses nothing that was written more than `FRESH_FOR_S` ago."""
     client = clients.firestore()
     index = _indexes.get(client)
-    if index is None:
-        index = _indexes[client] = ListingIndex()
-    if time.monotonic() - index.looked_at > FRESH_FOR_S:
-        await _refreshing.do((client, "listings"), partial(_refresh, index))
+    if index is None or time.monotonic() - index.looked_at > FRESH_FOR_S:
+        return await _refreshing.do(client, partial(_refreshed, client))
     return index
 
 
-async def _refresh(index: ListingIndex) -> None:
+async def _refreshed(client: AsyncClient) -> ListingIndex:
+    index = _indexes.get(client)
+    if index is None or time.monotonic() - index.loaded_at > LIVES_S:
+        index = await _loaded()
+    await _catch_up(index)
+    _indexes[client] = index
+    return index
+
+
+async def _loaded() -> ListingIndex:
+    """A new copy: the last snapshot where there is one that fits, else every listing."""
+    snapshot = await index_snapshots.load()
+    if snapshot is not None:
+        return await asyncio.to_thread(ListingIndex, snapshot)
+    return await rebuilt()
+
+
+async def renewed() -> ListingIndex:
+    """The index of this process, made anew from the listings themselves."""
+    _indexes[clients.firestore()] = await rebuilt()
+    return await current()
+
+
+async def rebuilt() -> ListingIndex:
+    """A copy made from every listing that is not over. Nobody reads it yet, so it is filled beside the event loop."""
+    from google.cloud.firestore import FieldFilter
+
+    began, now, index = time.monotonic(), clock.now(), ListingIndex()
+    listings = clients.firestore().collection(LISTINGS)
+    # First of all: what is written while the listings are read is asked for afterwards.
+    if newest := await listings.order_by("changedAt", direction="DESCENDING").limit(1).get():
+        index.complete_to = newest[0].get("changedAt")
+    query = listings.where(filter=FieldFilter("endsAt", ">", now)).order_by("endsAt").limit(PAGE)
+    count = 0
+    while found := await query.get():
+        await asyncio.to_thread(lambda page: index.apply(_changes(page), now), found)
+        count += len(found)
+        if len(found) < PAGE:
+            break
+        query = query.start_after(found[-1])
+    log.info("listing index rebuilt", listings=count, seconds=round(time.monotonic() - began, 3))
+    return index
+
+
+async def _catch_up(index: ListingIndex) -> None:
     """Ask for what was written since the last look, and a little before."""
     from google.cloud.firestore import FieldFilter
 
     looked_at = time.monotonic()
-    complete_to = index.complete_to
     query = (
         clients.firestore()
         .collection(LISTINGS)
@@ -168,15 +203,30 @@ async def _refresh(index: ListingIndex) -> None:
         .order_by("changedAt")
         .limit(PAGE)
     )
+    complete_to = index.complete_to
+    index.apply([], clock.now())
     while found := await query.get():
-        index.apply([_changed(each.to_dict() or {}) for each in found], clock.now())
-        complete_to = found[-1].get("changedAt")
+        for first in range(0, len(found), AT_ONCE):
+            index.apply(_changes(found[first : first + AT_ONCE]), clock.now())
+            await asyncio.sleep(0)
         if len(found) < PAGE:
+            # By the database's clock nothing else was there when it answered: next time it is not asked for again.
+            complete_to = max(complete_to, _read_at(found[-1]))
             break
+        complete_to = found[-1].get("changedAt")
         query = query.start_after(found[-1])
     index.complete_to = max(index.complete_to, complete_to)
     index.looked_at = looked_at
 
 
-def _changed(fields: dict[str, Any]) -> tuple[Listing, datetime]:
+def _changes(found: Sequence[DocumentSnapshot]) -> list[Change]:
+    return [_change(each.to_dict() or {}) for each in found]
+
+
+def _change(fields: dict[str, Any]) -> Change:
     return Listing.of(fields), fields["changedAt"]
+
+
+def _read_at(found: DocumentSnapshot) -> datetime:
+    read_at: datetime = found.read_time
+    return read_at

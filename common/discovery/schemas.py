@@ -131,6 +131,8 @@ class Listing(Record):
     rating_sum: int = 0
     # Orders events by what is popular now. It decays by comparison alone, so it changes only when something happens.
     trending: float = 0.0
+    # How much of what happened is in `trending`.
+    weighed: int = 0
 
     def lowest_price_minor(self, now: datetime) -> int:
         """The lowest price that holds now."""

@@ -225,7 +225,10 @@ class EventRequest(EventFields):
 
 
 class EventPatch(Wire):
-    """PATCH /v1/events/{eventId}: what is absent stays. `tiers` replaces all tiers, and only of a draft."""
+    """PATCH /v1/events/{eventId}: what is absent stays; null takes away doorsAt, dressCode and tourId.
+
+    `tiers` replaces all tiers, and only of a draft.
+    """
 
     title: Title | None = None
     description: Description | None = None

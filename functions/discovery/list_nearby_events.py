@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common import clock
 from common.access import Access
+from common.caching import Cache
 from common.discovery import nearby
 from common.discovery.schemas import EventCard, NearbyQuery
 from common.endpoint import Call, endpoint
@@ -18,6 +19,7 @@ from common.wire import Empty
     access=Access.PUBLIC,
     query=NearbyQuery,
     returns=Page[EventCard],
+    cache=Cache(30),
     errors=(InvalidCursor,),
 )
 async def list_nearby_events(call: Call[Empty, NearbyQuery]) -> Page[EventCard]:

@@ -1,0 +1,20 @@
+"""GET /v1/artists/{artistId}."""
+
+from __future__ import annotations
+
+from common import clock
+from common.access import Access
+from common.catalogue import pages
+from common.catalogue.kinds import ARTIST
+from common.catalogue.schemas import ArtistPage
+from common.endpoint import Call, endpoint
+from common.errors import NotFound
+
+
+@endpoint("GET", "/v1/artists/{artistId}", access=Access.PUBLIC, returns=ArtistPage, errors=(NotFound,))
+async def get_artist(call: Call) -> ArtistPage:
+    """The page of an artist, by its id or by any slug that ends with it.
+
+    It is there as soon as an event with them is listed, whoever describes it later.
+    """
+    return await pages.artist_page(ARTIST.id_in(call.path["artistId"]), clock.now())
