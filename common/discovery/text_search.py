@@ -35,7 +35,7 @@ COLUMNS: Final = (("title artists", 6), ("venue genres organizer", 3))
 WHOLE: Final = 2
 SHORTEST_BEGINNING: Final = 2
 # The words that misspelt ones are compared with may be as old as this; a word that is typed right is found at once.
-WORDS_KEPT_S: Final = 60.0
+WORDS_KEPT_S: Final = 5.0
 
 
 class Term(Wire):

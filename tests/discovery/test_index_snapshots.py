@@ -16,6 +16,7 @@ from common import clients, clock
 from common.discovery import index_building, index_snapshots, listing_index, listing_tables
 from common.discovery.index_snapshots import KEPT
 from common.discovery.listings import LISTINGS
+from common.transaction import committed
 from tests.operations.jobs import Jobs
 from tests.support.listings import corpus
 
@@ -262,7 +263,7 @@ def test_a_run_may_die_at_any_line(world: World, dies_at: str, monkeypatch: pyte
 @contextmanager
 def dying(at: str) -> Iterator[None]:
     """Until the end of the block, a write to a path with this in it finds the process dead, as do all after it."""
-    written, commits, died = AsyncDocumentReference.set, index_snapshots.committed, [False]
+    written, commits, died = AsyncDocumentReference.set, committed, [False]
 
     def look(path: str) -> None:
         died[0] |= at in path

@@ -471,7 +471,7 @@ def text_search_index() -> ListingIndex:
     return _indexes[0]
 
 
-def test_new_words_serve_corrections_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_words_serve_corrections_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     index = index_of(listing(1))
     assert find(index, "thundr").items == ()
     index.apply([(listing(2, title="Thunder"), NOW)], NOW)
