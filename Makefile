@@ -32,8 +32,9 @@ lint: $(INSTALLED) ## Check style and format
 types: $(INSTALLED) ## Check types
 	$(RUN) -m mypy
 
-bench: $(INSTALLED) ## Measure bookings and requests per second
+bench: $(INSTALLED) ## Measure bookings and requests per second, and searches
 	$(RUN) -m bench
+	$(RUN) -m bench.search
 
 openapi: $(INSTALLED) ## Write openapi.json and manifest.json from the declarations
 	$(RUN) -m manifest

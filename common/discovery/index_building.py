@@ -20,18 +20,16 @@ REBUILT_EVERY: Final = timedelta(hours=24)
 async def build(now: datetime) -> None:
     """Write a snapshot unless the present one is as new; once a day from the listings themselves."""
     known = await index_snapshots.known()
-    afresh = is_due(known.pointer, now)
+    pointer, afresh = known.pointer, is_due(known.pointer, now)
     index = await (listing_index.renewed() if afresh else listing_index.current())
-    pointer = known.pointer
-    if not afresh and pointer and (index.generation, index.changed_to) == (pointer.generation, pointer.changed_to):
-        await index_snapshots.tidy(now)
-        return
-    image, complete_to, changed_to = await index.image()
-    rebuilt_at = now if afresh or pointer is None else pointer.rebuilt_at
-    generation = await index_snapshots.save(image, complete_to, changed_to, rebuilt_at, known, now)
-    index.generation = generation or index.generation
-    log.info("listing index written", generation=generation, bytes=len(image), afresh=afresh)
-    await index_snapshots.tidy(now)
+    if afresh or pointer is None or (index.generation, index.changed_to) != (pointer.generation, pointer.changed_to):
+        image, complete_to, changed_to = await index.image()
+        rebuilt_at = now if afresh or pointer is None else pointer.rebuilt_at
+        generation = await index_snapshots.save(image, complete_to, changed_to, rebuilt_at, known, now)
+        log.info("listing index written", generation=generation, bytes=len(image), afresh=afresh)
+        index.generation = generation or index.generation
+    if index.generation:
+        await index_snapshots.tidy(index.generation, now)
 
 
 def is_due(pointer: Pointer | None, now: datetime) -> bool:

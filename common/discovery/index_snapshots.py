@@ -123,14 +123,13 @@ async def save(
     return pointer.generation if await committed(batch) else None
 
 
-async def tidy(now: datetime) -> None:
-    """Delete the generations that nobody may be reading any more."""
+async def tidy(in_force: str, now: datetime) -> None:
+    """Delete the generations that nobody may be reading any more. One that replaced ours meanwhile is too young."""
     from google.cloud.firestore import FieldFilter
 
-    pointer = (await known()).pointer
     old = clients.firestore().collection(INDEXES).where(filter=FieldFilter("createdAt", "<", now - KEPT))
     for generation in await old.get():
-        if pointer is None or generation.id != pointer.generation:
+        if generation.id != in_force:
             await _delete(generation)
 
 

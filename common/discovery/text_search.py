@@ -35,7 +35,7 @@ COLUMNS: Final = (("title artists", 6), ("venue genres organizer", 3))
 WHOLE: Final = 2
 SHORTEST_BEGINNING: Final = 2
 # The words that misspelt ones are compared with may be as old as this; a word that is typed right is found at once.
-WORDS_KEPT_S: Final = 60.0
+WORDS_KEPT_S: Final = 5.0
 
 
 class Term(Wire):
@@ -67,25 +67,39 @@ _kept: WeakKeyDictionary[ListingIndex, _Kept] = WeakKeyDictionary()
 
 
 def terms(index: ListingIndex, db: sqlite3.Connection, text: str) -> tuple[Term, ...]:
-    """The words of a folded text; the last one may be unfinished."""
+    """The words of a folded text; the last one may be unfinished.
+
+    A word that events have is taken for what it is, unless no event has it together with the others.
+    """
     words = tuple(dict.fromkeys(text.split()))[:MOST_WORDS]
-    return tuple(_term(index, db, word, is_last=word == words[-1]) for word in words)
+    found = tuple(_term(index, db, word, is_last=word == words[-1]) for word in words)
+    known = [term for term in found if term.meant]
+    if len(known) < 2 or _events(db, _all(known)):
+        return found
+    wider = tuple(_with_alike(index, db, term) for term in found)
+    return wider if _events(db, _all(term for term in wider if term.meant)) else found
 
 
 def _term(index: ListingIndex, db: sqlite3.Connection, word: str, is_last: bool) -> Term:
     may_go_on = is_last and len(word) >= SHORTEST_BEGINNING
     whole = _events(db, f'"{word}"')
-    if may_go_on and (whole or _events(db, f'"{word}"*')):
-        if whole > FEW or whole == 0:
-            return Term(typed=word, meant=(word,), is_beginning=True)
-    elif whole > FEW:
-        return Term(typed=word, meant=(word,))
+    if whole > FEW or (may_go_on and not whole and _events(db, f'"{word}"*')):
+        return Term(typed=word, meant=(word,), is_beginning=may_go_on)
     near = sorted(_alike(index, db, word))
     if whole:
         near = [each for each in near if each[0] == 1 and -each[1] >= MANY]
     meant = tuple(found for _, _, found in near[:MOST_ALTERNATIVES])
     is_beginning = may_go_on and bool(whole) and not meant
     return Term(typed=word, meant=(word, *meant) if whole else meant, is_beginning=is_beginning)
+
+
+def _with_alike(index: ListingIndex, db: sqlite3.Connection, term: Term) -> Term:
+    near = [found for _, _, found in sorted(_alike(index, db, term.typed))[:MOST_ALTERNATIVES]]
+    return term.model_copy(update={"meant": tuple(dict.fromkeys((*term.meant, *near)))})
+
+
+def _all(words: Iterable[Term]) -> str:
+    return " AND ".join(word.expression() for word in words)
 
 
 def _events(db: sqlite3.Connection, expression: str) -> int:
@@ -116,7 +130,7 @@ def hits(words: Iterable[Term], any_word: bool) -> tuple[str, list[str | int]]:
 
 
 def _parts(words: tuple[Term, ...], any_word: bool) -> Iterator[tuple[int, str]]:
-    fitting = (" OR " if any_word else " AND ").join(word.expression() for word in words)
+    fitting = " OR ".join(word.expression() for word in words) if any_word else _all(words)
     if any_word:
         yield from ((ANYWHERE, word.expression()) for word in words)
     else:

@@ -807,6 +807,8 @@ def build_index(shop: Shop) -> Callable[[], Act]:
     def prepare() -> Act:
         accepted(shop.host.call("PATCH", f"/v1/events/{event['eventId']}", {"description": f"A night, {uuid4()}."}))
         shop.trigger("refresh_listing", {"eventId": event["eventId"]})
+        for index in listing_index._indexes.values():
+            index.looked_at = float("-inf")
         return lambda: shop.trigger("build_index", {})
 
     return prepare

@@ -12,10 +12,11 @@ import pytest
 from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.firestore import SERVER_TIMESTAMP, AsyncDocumentReference
 
-from common import clients, clock, transaction
+from common import clients, clock
 from common.discovery import index_building, index_snapshots, listing_index, listing_tables
 from common.discovery.index_snapshots import KEPT
 from common.discovery.listings import LISTINGS
+from common.transaction import committed
 from tests.operations.jobs import Jobs
 from tests.support.listings import corpus
 
@@ -262,7 +263,7 @@ def test_a_run_may_die_at_any_line(world: World, dies_at: str, monkeypatch: pyte
 @contextmanager
 def dying(at: str) -> Iterator[None]:
     """Until the end of the block, a write to a path with this in it finds the process dead, as do all after it."""
-    written, commits, died = AsyncDocumentReference.set, transaction.committed, [False]
+    written, commits, died = AsyncDocumentReference.set, committed, [False]
 
     def look(path: str) -> None:
         died[0] |= at in path

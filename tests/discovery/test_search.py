@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.discovery import listing_index
+from common.discovery import listing_index, text_search
 from tests.support.people import Json, accepted, create_organization, event_body, eventually, publish_event, refused
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ ROUTES = ("/v1/events/search", "/v1/search", "/v1/search/suggestions")
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing_index, "FRESH_FOR_S", 0.0)
+    monkeypatch.setattr(text_search, "WORDS_KEPT_S", 0.0)
 
 
 def ask(client: httpx.Client, path: str = ROUTES[0], **query: Any) -> Json:

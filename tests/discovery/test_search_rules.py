@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +25,7 @@ from common.paging import encode_cursor
 from tests.support.listings import corpus
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
 
     from common.discovery.schemas import Listing
@@ -113,6 +118,14 @@ def test_a_correction_is_told(city: ListingIndex) -> None:
     assert find(city, "paper monsoon").corrections == ()
     # The first letters of a word are no misspelling of another.
     assert find(city, "paper mons").corrections == ()
+
+
+def test_a_word_that_others_have_may_be_misspelt_too() -> None:
+    many = [listing(number, title="Mansoon Manor") for number in range(10, 20)]
+    index = index_of(listing(1, title="Paper Monsoon"), *many)
+    page = find(index, "paper mansoon")
+    assert (ids(page), [each.typed for each in page.corrections]) == ([1], ["mansoon"])
+    assert 1 not in ids(find(index, "mansoon"))
 
 
 @pytest.mark.parametrize(
@@ -471,7 +484,35 @@ def text_search_index() -> ListingIndex:
     return _indexes[0]
 
 
-def test_new_words_serve_corrections_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_two_looks(index: ListingIndex) -> tuple[int, int]:
+    """How many listings a question sees at its beginning and at its end, while another one is taken over."""
+
+    async def both() -> tuple[int, int]:
+        began = threading.Event()
+
+        def question(db: sqlite3.Connection) -> tuple[int, int]:
+            before = db.execute("SELECT COUNT(*) FROM listings").fetchone()[0]
+            began.set()
+            time.sleep(0.2)
+            return before, db.execute("SELECT COUNT(*) FROM listings").fetchone()[0]
+
+        asked = asyncio.ensure_future(index.ask(question))
+        await asyncio.to_thread(began.wait)
+        index.apply([(listing(2), NOW)], NOW)
+        return await asked
+
+    return asyncio.run(both())
+
+
+def test_a_search_sees_the_tables_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert in_two_looks(index_of(listing(1))) == (1, 1)
+    # The control: without the lock the change comes in between.
+    index = index_of(listing(1))
+    monkeypatch.setattr(index, "_lock", nullcontext())
+    assert in_two_looks(index) == (1, 2)
+
+
+def test_new_words_serve_corrections_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     index = index_of(listing(1))
     assert find(index, "thundr").items == ()
     index.apply([(listing(2, title="Thunder"), NOW)], NOW)
