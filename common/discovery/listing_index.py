@@ -39,13 +39,15 @@ CREATE TABLE listings (
 CREATE INDEX by_city_start ON listings (city, starts_at);
 CREATE INDEX by_start ON listings (starts_at);
 CREATE INDEX by_end ON listings (ends_at);
-CREATE INDEX by_city_trending ON listings (city, trending DESC);
+CREATE INDEX by_city_trending ON listings (city, trending DESC, starts_at, event_id);
 CREATE INDEX by_organization ON listings (org_id);
-CREATE INDEX by_venue ON listings (venue_id);
+CREATE INDEX by_venue ON listings (venue_id, starts_at);
 CREATE INDEX by_timezone ON listings (timezone);
 CREATE INDEX by_trending ON listings (trending DESC, starts_at, event_id);
 CREATE INDEX by_popularity ON listings (popularity DESC, starts_at, event_id);
+CREATE INDEX by_city_popularity ON listings (city, popularity DESC, starts_at, event_id);
 CREATE INDEX by_price ON listings (currency, price, starts_at, event_id);
+CREATE INDEX by_city_price ON listings (city, currency, price, starts_at, event_id);
 CREATE INDEX by_published ON listings (published_at DESC);
 CREATE INDEX by_city_published ON listings (city, published_at DESC);
 -- Every column that the feed filters by: it looks through these, and never at the rows, whose documents lie between.
