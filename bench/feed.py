@@ -93,7 +93,7 @@ def listings(count: int, now: datetime) -> Iterator[Listing]:
         venue = f"Venue {dice.randrange(20 + count // 200)}"
         at = random.Random(f"{city.name} {venue}")
         starts_at = now + timedelta(minutes=30 * dice.randint(-8, 48 * DAYS))
-        artists = [f"Artist {dice.randrange(10 + count // 20)}" for _ in range(dice.randint(1, 4))]
+        artists = [f"Artist {dice.randrange(10 + count // 5)}" for _ in range(dice.randint(1, 4))]
         price = dice.choice((0, 50_000, dice.randint(100, 2_500) * 100))
         yield Listing(
             event_id=f"evt_{number:024x}",

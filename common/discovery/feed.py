@@ -121,7 +121,7 @@ def _ranked(
     marks = str(after[0]) if after else ""
     marked = {marks[start : start + MARK] for start in range(0, len(marks), MARK)}
     wishes = feed_candidates.wishes_of(fitting, asked, visitor)
-    suitors = feed_candidates.suitors(fitting, visitor, wishes, seconds(moment.now))
+    suitors = feed_candidates.suitors(fitting, visitor, wishes, place_of(asked), seconds(moment.now))
     ranking = Ranking.of(suitors, wishes, seconds(moment.as_of))
     left = [each for each in ranking.best(suitors) if _mark(each) not in marked][: max(0, MOST_SERVED - len(marked))]
     page = [ranking.ranked(each) for each in left[: asked.limit]]

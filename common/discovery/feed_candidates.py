@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALL: Final = 150
 OF_EACH_SOURCE: Final = 30
 # How far down the order of a source it is looked for events that fit.
-LOOKED_AT: Final = 2_000
+LOOKED_AT: Final = 1_000
 SAME_CITY_KM: Final = 50.0
 NEAR_KM: Final = 200.0
 LEADING: Final = {"trending": "trending", "published": "published_at"}
@@ -61,10 +61,11 @@ def wishes_of(fitting: Matching, asked: FeedQuery, visitor: Visitor) -> Wishes:
     return Wishes(visitor.genres, city, place or _place_of(fitting.db, city))
 
 
-def suitors(fitting: Matching, visitor: Visitor, wishes: Wishes, now: int) -> list[Suitor]:
+def suitors(fitting: Matching, visitor: Visitor, wishes: Wishes, place: Point | None, now: int) -> list[Suitor]:
     """All that fit where they are few, else the soonest, trending, newest, nearest and followed of them.
 
-    A filter that admits fewer than one in fifty may leave a source short; the soonest are always there.
+    A filter that few events pass may leave a source short; the soonest are always there. `place` is where somebody
+    stands; that of the wishes may be somewhere in their city.
     """
     soonest = _ids(fitting, SOONEST, ALL + 1)
     if len(soonest) <= ALL:
@@ -77,8 +78,8 @@ def suitors(fitting: Matching, visitor: Visitor, wishes: Wishes, now: int) -> li
     else:
         here = fitting.narrowed(Kind.CITY, in_city(wishes.city))
         ids.update(_ids(here, SOONEST, OF_EACH_SOURCE), *_leading(here, wishes), _trending(fitting))
-    if wishes.place:
-        ids.update(row.id for row in nearest(fitting, wishes.place, NEAR_KM, None, OF_EACH_SOURCE))
+    if place is not None:
+        ids.update(row.id for row in nearest(fitting, place, NEAR_KM, None, OF_EACH_SOURCE))
     return _described(fitting.db, ids, visitor)
 
 

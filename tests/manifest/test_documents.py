@@ -60,13 +60,13 @@ SELLING = {
     "GET /v1/events/{eventId}/promo-codes",
     "DELETE /v1/events/{eventId}/promo-codes/{code}",
 }
-FEED: set[str] = set()
+FEED = {"GET /v1/events/feed"}
 SEARCH: set[str] = set()
 PAGES: set[str] = set()
 CATALOGUE: set[str] = set()
 GUESTS: set[str] = set()
 SOCIAL: set[str] = set()
-PUBLIC = {"list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
+PUBLIC = {"get_feed", "list_nearby_events", "get_event", "get_availability", "list_ticket_keys"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
 
 
