@@ -93,12 +93,12 @@ def listings(count: int, now: datetime) -> Iterator[Listing]:
         venue = f"Venue {dice.randrange(20 + count // 200)}"
         at = random.Random(f"{city.name} {venue}")
         starts_at = now + timedelta(minutes=30 * dice.randint(-8, 48 * DAYS))
-        artists = [f"Artist {int(dice.paretovariate(0.7)) % (count // 10 + 10)}" for _ in range(dice.randint(1, 4))]
+        artists = [f"Artist {dice.randrange(10 + count // 5)}" for _ in range(dice.randint(1, 4))]
         price = dice.choice((0, 50_000, dice.randint(100, 2_500) * 100))
         yield Listing(
             event_id=f"evt_{number:024x}",
             listed=True,
-            org_id=f"org_{dice.randrange(5 + count // 100)}",
+            org_id=f"org_{dice.randrange(5 + count // 20)}",
             org_name="Night Company",
             title=f"Night {number} with {artists[0]}",
             summary="Four rooms, two floors, one long night. " * 5,
@@ -148,8 +148,8 @@ def visitor(dice: random.Random) -> Visitor:
     city = dice.choices(CITIES, SHARES)[0]
     taste = Taste(
         venue_ids=tuple(venue_id(f"Venue {number}", city.name) for number in range(30)),
-        artist_ids=tuple(artist_id(f"Artist {dice.randrange(5, 1_000)}") for _ in range(30)),
-        org_ids=tuple(f"org_{dice.randrange(100)}" for _ in range(30)),
+        artist_ids=tuple(artist_id(f"Artist {dice.randrange(60)}") for _ in range(30)),
+        org_ids=tuple(f"org_{dice.randrange(50)}" for _ in range(30)),
         hidden_event_ids=tuple(f"evt_{dice.randrange(1_000):024x}" for _ in range(50)),
     )
     return Visitor("visitor", taste, tuple(dice.sample(list(tree()), 3)), fold(city.name))

@@ -24,7 +24,7 @@ from common.discovery.feed_filters import (
     seconds,
 )
 from common.discovery.feed_orders import DISTANCE_KINDS, is_ranked, nearest, order_of
-from common.discovery.feed_schemas import FeedPage, FeedSort
+from common.discovery.feed_schemas import FeedPage
 from common.discovery.ranking import MOST_SERVED, Ranking
 from common.errors import InvalidCursor
 from common.ids import fingerprint
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from common.discovery.feed_filters import Matching
     from common.discovery.feed_orders import Position, Row
-    from common.discovery.feed_schemas import Facets, FeedQuery
+    from common.discovery.feed_schemas import FeedQuery
     from common.discovery.listing_index import ListingIndex
     from common.discovery.ranking import Suitor
     from common.tokens import Caller
@@ -78,16 +78,17 @@ def feed_page(index: ListingIndex, asked: FeedQuery, visitor: Visitor, now: date
     moment = Moment(now, cursor.as_of if cursor else now)
     fitting = matching(_db(index), asked, visitor, moment)
     facets = None if cursor else facets_of(fitting, asked, visitor.user_id)
-    currency = _currency(asked, cursor, facets)
-    if currency is not None:
-        fitting = priced(fitting, asked, currency)
+    common = cursor.currency if cursor else ""
+    if facets and facets.price:
+        common = facets.price.currency
+    fitting = priced(fitting, asked, common)
     after = cursor.position if cursor else None
     if is_ranked(asked):
         shown, position = _ranked(fitting, asked, visitor, moment, after)
     else:
         shown, position = _ordered(fitting, asked, visitor, after)
     items = cards(fitting.db, shown, visitor, place_of(asked), now)
-    following = position and encode_cursor(_question(asked, visitor), seconds(moment.as_of), currency or "", *position)
+    following = position and encode_cursor(_question(asked, visitor), seconds(moment.as_of), common, *position)
     return FeedPage(items=items, next_cursor=following, facets=facets)
 
 
@@ -120,7 +121,7 @@ def _ranked(
     marks = str(after[0]) if after else ""
     marked = {marks[start : start + MARK] for start in range(0, len(marks), MARK)}
     wishes = feed_candidates.wishes_of(fitting, asked, visitor)
-    suitors = feed_candidates.suitors(fitting, visitor, wishes)
+    suitors = feed_candidates.suitors(fitting, visitor, wishes, place_of(asked), seconds(moment.now))
     ranking = Ranking.of(suitors, wishes, seconds(moment.as_of))
     left = [each for each in ranking.best(suitors) if _mark(each) not in marked][: max(0, MOST_SERVED - len(marked))]
     page = [ranking.ranked(each) for each in left[: asked.limit]]
@@ -130,16 +131,6 @@ def _ranked(
 
 def _mark(suitor: Suitor) -> str:
     return fingerprint(suitor.event_id.encode())[:MARK]
-
-
-def _currency(asked: FeedQuery, cursor: Cursor | None, facets: Facets | None) -> str | None:
-    """In which prices are compared; None where none are. It stays the same on all pages."""
-    compares = asked.sort is FeedSort.PRICE or asked.min_price_minor is not None or asked.max_price_minor is not None
-    if asked.currency is not None or not compares:
-        return asked.currency
-    if cursor is not None:
-        return cursor.currency
-    return facets.price.currency if facets and facets.price else ""
 
 
 def _question(asked: FeedQuery, visitor: Visitor) -> str:

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.feed_filters import Condition, Kind, Matching, among, followed_by, in_city, of_genres, place_of
+from common.discovery.feed_filters import Condition, Kind, Matching, among, in_city, of_genres, place_of
 from common.discovery.feed_orders import nearest
 from common.discovery.feed_schemas import ReasonCode
 from common.discovery.ranking import Suitor, Wishes
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ALL: Final = 150
 OF_EACH_SOURCE: Final = 30
 # How far down the order of a source it is looked for events that fit.
-LOOKED_AT: Final = 2_000
+LOOKED_AT: Final = 1_000
 SAME_CITY_KM: Final = 50.0
 NEAR_KM: Final = 200.0
 LEADING: Final = {"trending": "trending", "published": "published_at"}
@@ -38,6 +38,12 @@ SELECT id, event_id, city, venue_id, starts_at, published_at, price, currency, p
        (SELECT group_concat(genre, char(31)) FROM genres WHERE genres.id = listings.id)
 FROM listings WHERE id IN (SELECT value FROM json_each(?))
 """
+FAVOURITES: Final = """(
+    SELECT coming.id FROM json_each(?) AS followed CROSS JOIN listings AS coming ON coming.id IN (
+        SELECT id FROM listings WHERE venue_id = followed.value AND ends_at > ? ORDER BY starts_at LIMIT 5
+    )
+    UNION SELECT id FROM artists WHERE artist_id IN (SELECT value FROM json_each(?))
+)"""
 WHOSE: Final = "SELECT id, venue_id, org_id FROM listings WHERE id IN (SELECT value FROM json_each(?))"
 # From the artists to their events, which are few.
 WITH_ARTISTS: Final = """
@@ -55,27 +61,25 @@ def wishes_of(fitting: Matching, asked: FeedQuery, visitor: Visitor) -> Wishes:
     return Wishes(visitor.genres, city, place or _place_of(fitting.db, city))
 
 
-def suitors(fitting: Matching, visitor: Visitor, wishes: Wishes) -> list[Suitor]:
+def suitors(fitting: Matching, visitor: Visitor, wishes: Wishes, place: Point | None, now: int) -> list[Suitor]:
     """All that fit where they are few, else the soonest, trending, newest, nearest and followed of them.
 
-    A filter that admits fewer than one in fifty may leave a source short; the soonest are always there.
+    A filter that few events pass may leave a source short; the soonest are always there. `place` is where somebody
+    stands; that of the wishes may be somewhere in their city.
     """
     soonest = _ids(fitting, SOONEST, ALL + 1)
     if len(soonest) <= ALL:
         return _described(fitting.db, soonest, visitor)
     ids = set(soonest[:OF_EACH_SOURCE])
     if visitor.taste.venue_ids or visitor.taste.artist_ids:
-        # To follow an organization earns nothing in the score.
-        favourites = visitor.taste.model_copy(update={"org_ids": ()})
-        followed = fitting.narrowed(Kind.FOLLOWED, followed_by(favourites))
-        ids.update(_ids(followed, SOONEST, OF_EACH_SOURCE))
+        ids.update(_ids(fitting, SOONEST, OF_EACH_SOURCE, source=_favourites(visitor.taste, now)))
     if Kind.CITY in fitting.conditions or not wishes.city:
         ids.update(*_leading(fitting, wishes))
     else:
         here = fitting.narrowed(Kind.CITY, in_city(wishes.city))
         ids.update(_ids(here, SOONEST, OF_EACH_SOURCE), *_leading(here, wishes), _trending(fitting))
-    if wishes.place:
-        ids.update(row.id for row in nearest(fitting, wishes.place, NEAR_KM, None, OF_EACH_SOURCE))
+    if place is not None:
+        ids.update(row.id for row in nearest(fitting, place, NEAR_KM, None, OF_EACH_SOURCE))
     return _described(fitting.db, ids, visitor)
 
 
@@ -89,6 +93,11 @@ def _leading(fitting: Matching, wishes: Wishes) -> Iterator[list[int]]:
     yield _ids(fitting, "LIMIT ?", OF_EACH_SOURCE, source=_top("published", fitting.conditions.get(Kind.CITY)))
     if wishes.genres:
         yield _trending(fitting.narrowed(Kind.PREFERRED, of_genres(wishes.genres)))
+
+
+def _favourites(taste: Taste, now: int) -> Condition:
+    """The next events of followed venues, and those of followed artists: to follow an organization earns no score."""
+    return among(Condition(FAVOURITES, (json.dumps(taste.venue_ids), now, json.dumps(taste.artist_ids))))
 
 
 def _trending(fitting: Matching) -> list[int]:

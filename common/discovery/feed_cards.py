@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from common.catalogue.genres import with_ancestors
 from common.catalogue.rules import artist_id
@@ -50,6 +50,7 @@ def cards(
 def _card(listing: Listing, shown: Shown, visitor: Visitor, place: Point | None, now: datetime) -> FeedItem:
     venue, ranked = listing.venue, shown.ranked
     distance = None if place is None else distance_km(place, Point(venue.latitude, venue.longitude))
+    told = _Told(listing, visitor, distance, now)
     said = {name: getattr(listing, name) for name in FROM_LISTING}
     return FeedItem(
         **said,
@@ -58,25 +59,38 @@ def _card(listing: Listing, shown: Shown, visitor: Visitor, place: Point | None,
         interested=listing.interest.interested,
         rating_average=round(listing.rating_sum / listing.rating_count, HUNDREDTHS) if listing.rating_count else None,
         distance_km=None if distance is None else round(distance, METRES),
-        reasons=tuple(Reason(code=code, text=_text(code, listing, visitor, distance, now)) for code in shown.reasons),
+        reasons=tuple(Reason(code=code, text=_TEXTS[code](told)) for code in shown.reasons),
         score=ranked and round(ranked.score, 4),
         confidence=ranked and round(ranked.confidence, HUNDREDTHS),
     )
 
 
-def _text(code: ReasonCode, listing: Listing, visitor: Visitor, distance: float | None, now: datetime) -> str:
-    sentences: dict[ReasonCode, Callable[[], str]] = {
-        ReasonCode.FOLLOWED_ARTIST: lambda: f"With {_followed_artist(listing, visitor)}, whom you follow",
-        ReasonCode.FOLLOWED_VENUE: lambda: f"At {listing.venue.name}, which you follow",
-        ReasonCode.FOLLOWED_ORGANIZER: lambda: f"By {listing.org_name}, whom you follow",
-        ReasonCode.GENRE: lambda: f"Because you like {_liked_genre(listing, visitor)}",
-        ReasonCode.NEAR_YOU: lambda: f"In {listing.venue.city}" if distance is None else f"{distance:.1f} km from you",
-        ReasonCode.POPULAR: lambda: f"Liked, wanted or visited by {_people(listing)}",
-        ReasonCode.SOON: lambda: _when(listing.starts_at - now),
-        ReasonCode.GOOD_PRICE: lambda: "Costs no more than most" if listing.lowest_price_minor(now) else "Free entry",
-        ReasonCode.NEW: lambda: "Announced within the last day",
-    }
-    return sentences[code]()
+class _Told(NamedTuple):
+    """What a reason speaks of."""
+
+    listing: Listing
+    visitor: Visitor
+    distance: float | None
+    now: datetime
+
+
+_TEXTS: Final[dict[ReasonCode, Callable[[_Told], str]]] = {
+    ReasonCode.FOLLOWED_ARTIST: lambda of: f"With {_followed_artist(of.listing, of.visitor)}, whom you follow",
+    ReasonCode.FOLLOWED_VENUE: lambda of: f"At {of.listing.venue.name}, which you follow",
+    ReasonCode.FOLLOWED_ORGANIZER: lambda of: f"By {of.listing.org_name}, whom you follow",
+    ReasonCode.GENRE: lambda of: f"Because you like {_liked_genre(of.listing, of.visitor)}",
+    ReasonCode.NEAR_YOU: lambda of: _where(of.listing, of.distance),
+    ReasonCode.POPULAR: lambda of: f"Liked, wanted or visited by {_people(of.listing)}",
+    ReasonCode.SOON: lambda of: _when(of.listing.starts_at - of.now),
+    ReasonCode.GOOD_PRICE: lambda of: (
+        "Costs no more than most" if of.listing.lowest_price_minor(of.now) else "Free entry"
+    ),
+    ReasonCode.NEW: lambda of: "Announced within the last day",
+}
+
+
+def _where(listing: Listing, distance: float | None) -> str:
+    return f"In {listing.venue.city}" if distance is None else f"{distance:.1f} km from you"
 
 
 def _people(listing: Listing) -> str:

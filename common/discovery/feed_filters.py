@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from common.discovery import nights
-from common.discovery.bounding_box import box_around
-from common.discovery.feed_schemas import NEARBY_KM, FeedMode
+from common.discovery.bounding_box import within_circle
+from common.discovery.feed_schemas import NEARBY_KM, FeedMode, FeedSort
 from common.events.rules import LONGEST_EVENT
 from common.geo import Point, distance_km
 from common.social.schemas import Taste
@@ -17,7 +17,7 @@ from common.text import fold
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from common.discovery.feed_schemas import FeedQuery
@@ -46,15 +46,17 @@ class Kind(StrEnum):
     GENRES = "genres"
     DATES = "dates"
     PRICE = "price"
+    CURRENCY = "currency"
     FREE = "free"
     AGE = "age"
     AVAILABLE = "available"
     PREFERRED = "preferred"
     RING = "ring"
+    SAMPLE = "sample"
     POSITION = "position"
 
 
-# What nearly every event fulfils: an index in the wanted order then soon has a page together.
+# What nearly every event fulfils.
 UNSELECTIVE: Final = {Kind.ALWAYS, Kind.HIDDEN, Kind.AGE, Kind.AVAILABLE, Kind.POSITION}
 
 
@@ -98,11 +100,6 @@ class Matching:
     def narrowed(self, kind: Kind, condition: Condition) -> Matching:
         """The same question with one more condition, in place of one of this kind."""
         return replace(self, conditions={**self.conditions, kind: condition})
-
-    @property
-    def is_selective(self) -> bool:
-        """Whether an event taken at random may well not fit."""
-        return not self.conditions.keys() <= UNSELECTIVE
 
     def select(
         self, columns: str, more: str, *values: Any, source: Condition | None = None, join: str = ""
@@ -173,12 +170,20 @@ def matching(db: sqlite3.Connection, asked: FeedQuery, visitor: Visitor, moment:
     return Matching(db, found)
 
 
-def priced(fitting: Matching, asked: FeedQuery, currency: str) -> Matching:
-    """Those in the currency, and within the price range."""
-    low, high = asked.min_price_minor or 0, asked.max_price_minor
-    if high is None:
-        return fitting.narrowed(Kind.PRICE, Condition("currency = ? AND price >= ?", (currency, low)))
-    return fitting.narrowed(Kind.PRICE, Condition("currency = ? AND price BETWEEN ? AND ?", (currency, low, high)))
+def priced(fitting: Matching, asked: FeedQuery, common: str | None) -> Matching:
+    """Those of the price range, in one currency, if prices matter: the asked one, else the `common` one."""
+    currency = compared_currency(asked, common)
+    if currency is None:
+        return fitting
+    fitting = fitting.narrowed(Kind.CURRENCY, in_currency(currency))
+    bounds = (("price >= ?", asked.min_price_minor), ("price <= ?", asked.max_price_minor))
+    return fitting.narrowed(Kind.PRICE, _bounded(bounds)) if any(bound is not None for _, bound in bounds) else fitting
+
+
+def compared_currency(asked: FeedQuery, common: str | None) -> str | None:
+    """In which prices are compared; None where none are."""
+    compares = asked.sort is FeedSort.PRICE or asked.min_price_minor is not None or asked.max_price_minor is not None
+    return (common or "") if compares and asked.currency is None else asked.currency
 
 
 def place_of(asked: FeedQuery) -> Point | None:
@@ -198,11 +203,14 @@ def in_city(city: str) -> Condition:
     return Condition("city = ?", (city,))
 
 
+def in_currency(currency: str) -> Condition:
+    """Paid in this currency."""
+    return Condition("currency = ?", (currency,))
+
+
 def within(place: Point, radius_km: float) -> Condition:
-    """In the circle: first in the box around it, which an index knows."""
-    box = box_around(place, radius_km)
-    values = (*box.values, place.latitude, place.longitude, radius_km)
-    return Condition(f"{box.sql} AND distance_km(latitude, longitude, ?, ?) <= ?", values)
+    """In the circle."""
+    return Condition(*within_circle(place, radius_km))
 
 
 def followed_by(taste: Taste) -> Condition:
@@ -232,9 +240,13 @@ def _always(moment: Moment) -> Condition:
 
 
 def _dates(asked: FeedQuery) -> Condition:
-    bounds = (("starts_at >= ?", asked.from_), ("starts_at <= ?", asked.to))
-    given = [(sql, seconds(bound)) for sql, bound in bounds if bound is not None]
-    return Condition(" AND ".join(sql for sql, _ in given), tuple(value for _, value in given))
+    moments = (("starts_at >= ?", asked.from_), ("starts_at <= ?", asked.to))
+    return _bounded((sql, None if moment is None else seconds(moment)) for sql, moment in moments)
+
+
+def _bounded(bounds: Iterable[tuple[str, int | None]]) -> Condition:
+    given = [(sql, bound) for sql, bound in bounds if bound is not None]
+    return Condition(" AND ".join(sql for sql, _ in given), tuple(bound for _, bound in given))
 
 
 def _night(db: sqlite3.Connection, mode: FeedMode, moment: Moment) -> Condition:

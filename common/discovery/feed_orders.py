@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from common.discovery.bounding_box import box_around
-from common.discovery.feed_filters import Condition, Kind, through
+from common.discovery.feed_filters import UNSELECTIVE, Condition, Kind, through
 from common.discovery.feed_schemas import FeedMode, FeedSort
 from common.geo import Point, distance_km
 
@@ -30,12 +30,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Order:
-    """A leading column and its kind, then the start, and of two at once the id: no two events are at one position."""
+    """A leading column and its kind, then the start, and of two at once the id: no two events are at one position.
+
+    Each column has an index in its order, for a city and for all. `within` are the conditions that the index decides.
+    """
 
     column: str | None
     kind: type
     descending: bool = False
-    index: str | None = None
+    within: frozenset[Kind] = frozenset({Kind.CITY})
 
     @property
     def kinds(self) -> tuple[type, ...]:
@@ -48,10 +51,15 @@ class Order:
             fitting = fitting.narrowed(Kind.POSITION, self._after(after))
         columns = f"{self.column}, starts_at, event_id" if self.column else "starts_at, event_id"
         by = columns.replace(",", " DESC,", 1) if self.descending else columns
-        # Where most events fit, the first in order are soon together; else all that fit are fewer than those in order.
-        source = through(self.index) if self.index and not fitting.is_selective else None
+        source = self._index(fitting)
         found = fitting.select(f"listings.id, {columns}", f"ORDER BY {by} LIMIT ?", most, source=source)
         return [Row(id, tuple(position)) for id, *position in found]
+
+    def _index(self, fitting: Matching) -> Condition | None:
+        """The index in this order, where most events in it fit: a page is soon together. Else not this one."""
+        if self.column is None or fitting.conditions.keys() - self.within - UNSELECTIVE:
+            return None
+        return through(f"by_city_{self.column}" if Kind.CITY in fitting.conditions else f"by_{self.column}")
 
     def _after(self, position: Position) -> Condition:
         if self.column is None:
@@ -63,10 +71,10 @@ class Order:
 
 ORDERS: Final = {
     FeedSort.DATE: Order(None, int),
-    FeedSort.PRICE: Order("price", int, index="by_price"),
-    FeedSort.POPULARITY: Order("popularity", int, descending=True, index="by_popularity"),
+    FeedSort.PRICE: Order("price", int, within=frozenset({Kind.CITY, Kind.CURRENCY, Kind.PRICE})),
+    FeedSort.POPULARITY: Order("popularity", int, descending=True),
 }
-TRENDING: Final = Order("trending", float, descending=True, index="by_trending")
+TRENDING: Final = Order("trending", float, descending=True)
 
 
 def order_of(asked: FeedQuery) -> Order | None:

@@ -179,9 +179,13 @@ class DateFacet(Wire):
 
 
 class Facets(Wire):
-    """What there is to choose from: each over the events that fit every filter but its own."""
+    """What there is to choose from: each over the events that fit every filter but its own.
+
+    Above 2 500 events the counts of genres are estimates from an evenly spread sample.
+    """
 
     genres: tuple[GenreFacet, ...] = ()
+    genres_estimated: bool = False
     price: PriceFacet | None = None
     dates: DateFacet | None = None
 

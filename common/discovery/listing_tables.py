@@ -34,14 +34,16 @@ CREATE VIEW listings AS SELECT facts.*, documents.document FROM facts LEFT JOIN 
 CREATE INDEX by_city_start ON facts (city, starts_at);
 CREATE INDEX by_start ON facts (starts_at);
 CREATE INDEX by_end ON facts (ends_at);
-CREATE INDEX by_city_trending ON facts (city, trending DESC);
+CREATE INDEX by_city_trending ON facts (city, trending DESC, starts_at, event_id);
 CREATE INDEX by_organization ON facts (org_id);
-CREATE INDEX by_venue ON facts (venue_id);
+CREATE INDEX by_venue ON facts (venue_id, starts_at);
 CREATE INDEX by_tour ON facts (tour_id) WHERE tour_id IS NOT NULL;
 CREATE INDEX by_timezone ON facts (timezone);
 CREATE INDEX by_trending ON facts (trending DESC, starts_at, event_id);
 CREATE INDEX by_popularity ON facts (popularity DESC, starts_at, event_id);
+CREATE INDEX by_city_popularity ON facts (city, popularity DESC, starts_at, event_id);
 CREATE INDEX by_price ON facts (currency, price, starts_at, event_id);
+CREATE INDEX by_city_price ON facts (city, currency, price, starts_at, event_id);
 CREATE INDEX by_published ON facts (published_at DESC);
 CREATE INDEX by_city_published ON facts (city, published_at DESC);
 -- Every column that the feed filters by: it looks through these, and never at the rows, whose documents lie between.

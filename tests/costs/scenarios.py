@@ -281,6 +281,13 @@ def suggest_searches(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def get_feed(shop: Shop) -> Callable[[], Act]:
+    """Of somebody who is signed in: it reads what they follow and who they are."""
+    shop.event()
+    return lambda: lambda: shop.buyer.get("/v1/events/feed")
+
+
+@scenario
 def get_event(shop: Shop) -> Callable[[], Act]:
     path = f"/v1/events/{shop.event()['eventId']}"
     return lambda: lambda: shop.http.get(path)

@@ -60,7 +60,9 @@ SELLING = {
     "GET /v1/events/{eventId}/promo-codes",
     "DELETE /v1/events/{eventId}/promo-codes/{code}",
 }
-FEED: set[str] = set()
+FEED = {
+    "GET /v1/events/feed",
+}
 SEARCH = {
     "GET /v1/events/search",
     "GET /v1/search",
@@ -133,6 +135,7 @@ PUBLIC = {
     "search_events",
     "search_all",
     "suggest_searches",
+    "get_feed",
 }
 PAGES_FOR_PEOPLE = {"show_event_page"}
 WEBHOOKS = {"receive_stripe_webhook", "receive_razorpay_webhook", "receive_paystack_webhook"}
