@@ -23,7 +23,7 @@ KEPT_FOR_S: Final = 30.0
 MOST_GENRES: Final = 100
 SAMPLE: Final = 2_500
 # Ids count up as events come in: multiplied by 2^32 over the golden ratio, no pattern among these is met by a step.
-SCATTERED: Final = "((listings.id * 2654435761 & 4294967295) >> 16)"
+SCATTERED: Final = "((facts.id * 2654435761 & 4294967295) >> 16)"
 kept = Memory[Facets](KEPT_FOR_S)
 
 
@@ -87,7 +87,7 @@ def _genres(fitting: Matching, scan: _Scan) -> tuple[tuple[GenreFacet, ...], boo
         fitting = fitting.narrowed(Kind.SAMPLE, Condition(f"{SCATTERED} % ? = 0", (step,)))
     counts = "GROUP BY genre ORDER BY count(*) DESC, genre LIMIT ?"
     # Named in this order, SQLite looks genres up for what fits, not the reverse.
-    joined = "CROSS JOIN genres ON genres.id = listings.id"
+    joined = "CROSS JOIN genres ON genres.id = facts.id"
     found = fitting.select("genre, count(*)", counts, MOST_GENRES, join=joined)
     return tuple(_genre(genre, count * step) for genre, count in found), step > 1
 

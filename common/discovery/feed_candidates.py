@@ -35,16 +35,16 @@ BETWEEN: Final = "\x1f"
 # In the order of the fields of a Suitor.
 DESCRIBED: Final = """
 SELECT id, event_id, city, venue_id, starts_at, published_at, price, currency, popularity, latitude, longitude,
-       (SELECT group_concat(genre, char(31)) FROM genres WHERE genres.id = listings.id)
-FROM listings WHERE id IN (SELECT value FROM json_each(?))
+       (SELECT group_concat(genre, char(31)) FROM genres WHERE genres.id = facts.id)
+FROM facts WHERE id IN (SELECT value FROM json_each(?))
 """
 FAVOURITES: Final = """(
-    SELECT coming.id FROM json_each(?) AS followed CROSS JOIN listings AS coming ON coming.id IN (
-        SELECT id FROM listings WHERE venue_id = followed.value AND ends_at > ? ORDER BY starts_at LIMIT 5
+    SELECT coming.id FROM json_each(?) AS followed CROSS JOIN facts AS coming ON coming.id IN (
+        SELECT id FROM facts WHERE venue_id = followed.value AND ends_at > ? ORDER BY starts_at LIMIT 5
     )
     UNION SELECT id FROM artists WHERE artist_id IN (SELECT value FROM json_each(?))
 )"""
-WHOSE: Final = "SELECT id, venue_id, org_id FROM listings WHERE id IN (SELECT value FROM json_each(?))"
+WHOSE: Final = "SELECT id, venue_id, org_id FROM facts WHERE id IN (SELECT value FROM json_each(?))"
 # From the artists to their events, which are few.
 WITH_ARTISTS: Final = """
 SELECT id FROM artists WHERE artist_id IN (SELECT value FROM json_each(?)) AND +id IN (SELECT value FROM json_each(?))
@@ -84,7 +84,7 @@ def suitors(fitting: Matching, visitor: Visitor, wishes: Wishes, place: Point | 
 
 
 def _ids(fitting: Matching, more: str, *values: int, source: Condition | None = None) -> list[int]:
-    return [id for (id,) in fitting.select("listings.id", more, *values, source=source)]
+    return [id for (id,) in fitting.select("facts.id", more, *values, source=source)]
 
 
 def _leading(fitting: Matching, wishes: Wishes) -> Iterator[list[int]]:
@@ -109,7 +109,7 @@ def _top(name: str, city: Condition | None) -> Condition:
     index, where = (f"by_city_{name}", f"WHERE {city.sql}") if city else (f"by_{name}", "")
     first = f"INDEXED BY {index} {where} ORDER BY {LEADING[name]} DESC LIMIT {LOOKED_AT}"
     # Words of our own.
-    return among(Condition(f"(SELECT id FROM listings {first})", city.values if city else ()))  # noqa: S608
+    return among(Condition(f"(SELECT id FROM facts {first})", city.values if city else ()))  # noqa: S608
 
 
 def _described(db: sqlite3.Connection, ids: Collection[int], visitor: Visitor) -> list[Suitor]:
@@ -143,12 +143,12 @@ def _city_at(fitting: Matching, place: Point) -> str:
     """The city of the event nearest to where somebody stands."""
     any_event = Matching(fitting.db, {Kind.ALWAYS: fitting.conditions[Kind.ALWAYS]})
     for row in nearest(any_event, place, SAME_CITY_KM, None, 1):
-        (city,) = fitting.db.execute("SELECT city FROM listings WHERE id = ?", (row.id,)).fetchone()
+        (city,) = fitting.db.execute("SELECT city FROM facts WHERE id = ?", (row.id,)).fetchone()
         return str(city)
     return ""
 
 
 def _place_of(db: sqlite3.Connection, city: str) -> Point | None:
     """Where one of its venues is: a city has no coordinates of its own."""
-    found = db.execute("SELECT latitude, longitude FROM listings WHERE city = ? LIMIT 1", (city,)).fetchone()
+    found = db.execute("SELECT latitude, longitude FROM facts WHERE city = ? LIMIT 1", (city,)).fetchone()
     return Point(*found) if found else None

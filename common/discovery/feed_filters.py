@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 FEW: Final = 3_000
 NIGHTS: Final = {FeedMode.TONIGHT: nights.tonight, FeedMode.WEEKEND: nights.weekend}
 FOLLOWED: Final = """(
-    SELECT id FROM listings WHERE venue_id IN (SELECT value FROM json_each(?))
-    UNION SELECT id FROM listings WHERE org_id IN (SELECT value FROM json_each(?))
+    SELECT id FROM facts WHERE venue_id IN (SELECT value FROM json_each(?))
+    UNION SELECT id FROM facts WHERE org_id IN (SELECT value FROM json_each(?))
     UNION SELECT id FROM artists WHERE artist_id IN (SELECT value FROM json_each(?))
 )"""
 
@@ -62,7 +62,7 @@ UNSELECTIVE: Final = {Kind.ALWAYS, Kind.HIDDEN, Kind.AGE, Kind.AVAILABLE, Kind.P
 
 @dataclass(frozen=True)
 class Condition:
-    """An expression over the columns of `listings`, and the values of its question marks."""
+    """An expression over the columns of `facts`, and the values of its question marks."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -135,12 +135,12 @@ class Matching:
 
 def through(index: str) -> Condition:
     """All listings, in the order of this index."""
-    return Condition(f"listings INDEXED BY {index}")
+    return Condition(f"facts INDEXED BY {index}")
 
 
 def among(ids: Condition) -> Condition:
     """The listings of these ids, in their order."""
-    return Condition(f"{ids.sql} AS wanted CROSS JOIN listings ON listings.id = wanted.id", ids.values)
+    return Condition(f"{ids.sql} AS wanted CROSS JOIN facts ON facts.id = wanted.id", ids.values)
 
 
 def matching(db: sqlite3.Connection, asked: FeedQuery, visitor: Visitor, moment: Moment) -> Matching:
@@ -216,12 +216,12 @@ def within(place: Point, radius_km: float) -> Condition:
 def followed_by(taste: Taste) -> Condition:
     """Of a venue, an organization or an artist whom somebody follows."""
     followed = (taste.venue_ids, taste.org_ids, taste.artist_ids)
-    return Condition(f"listings.id IN {FOLLOWED}", tuple(json.dumps(ids) for ids in followed))
+    return Condition(f"facts.id IN {FOLLOWED}", tuple(json.dumps(ids) for ids in followed))
 
 
 def of_genres(genres: list[str] | tuple[str, ...]) -> Condition:
     """Of one of these genres or below it: the table holds the ancestors too."""
-    return Condition(f"EXISTS (SELECT 1 {OF_GENRES} AND id = listings.id)", (json.dumps(genres),))
+    return Condition(f"EXISTS (SELECT 1 {OF_GENRES} AND id = facts.id)", (json.dumps(genres),))
 
 
 def distance_between(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
@@ -265,7 +265,7 @@ def _night(db: sqlite3.Connection, mode: FeedMode, moment: Moment) -> Condition:
 def _timezones(db: sqlite3.Connection) -> list[str]:
     """Each zone once: one look into the index for each, instead of one for each listing."""
     found: list[str] = []
-    following = "SELECT min(timezone) FROM listings WHERE timezone > ?"
+    following = "SELECT min(timezone) FROM facts WHERE timezone > ?"
     while (zone := db.execute(following, (found[-1] if found else "",)).fetchone()[0]) is not None:
         found.append(zone)
     return found

@@ -52,7 +52,7 @@ class Order:
         columns = f"{self.column}, starts_at, event_id" if self.column else "starts_at, event_id"
         by = columns.replace(",", " DESC,", 1) if self.descending else columns
         source = self._index(fitting)
-        found = fitting.select(f"listings.id, {columns}", f"ORDER BY {by} LIMIT ?", most, source=source)
+        found = fitting.select(f"facts.id, {columns}", f"ORDER BY {by} LIMIT ?", most, source=source)
         return [Row(id, tuple(position)) for id, *position in found]
 
     def _index(self, fitting: Matching) -> Condition | None:
@@ -108,7 +108,7 @@ def _within(fitting: Matching, place: Point, reach_km: float, after: Position | 
     box = box_around(place, reach_km)
     inside = fitting.narrowed(Kind.RING, Condition(box.sql, box.values))
     source = None if Kind.FOLLOWED in inside.conditions else through("feed_by_place")
-    columns = "listings.id, latitude, longitude, starts_at, event_id"
+    columns = "facts.id, latitude, longitude, starts_at, event_id"
     found = []
     distances: dict[tuple[float, float], float] = {}  # many events share a venue
     for id, latitude, longitude, starts_at, event_id in inside.select(columns, "", source=source):

@@ -534,12 +534,6 @@ def tell_holders(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
-def get_feed(shop: Shop) -> Callable[[], Act]:
-    shop.listed_event()
-    return lambda: lambda: shop.buyer.get("/v1/events/feed", params={"city": "Mumbai", "mode": "recommended"})
-
-
-@scenario
 def show_event_page(shop: Shop) -> Callable[[], Act]:
     path = f"/e/{shop.event()['slug']}"
     return lambda: lambda: shop.http.head(path)  # a GET costs the same
