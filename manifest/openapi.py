@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
@@ -51,6 +52,8 @@ def openapi(manifest: Manifest, version: str) -> Schema:
         list(dict.fromkeys(requests + replies)),  # type: ignore[arg-type]  # the modes are its two literals
         ref_template=REFERENCE,
     )
+    # A query is described parameter by parameter, but what these refer to is described here.
+    shared = [spec.query.model_json_schema(ref_template=REFERENCE).get("$defs", {}) for spec in specs if spec.query]
     paths: Schema = {}
     for spec in specs:
         paths.setdefault(spec.path, {})[spec.method.lower()] = _operation(spec, references)
@@ -65,7 +68,7 @@ def openapi(manifest: Manifest, version: str) -> Schema:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}) | {"Problem": PROBLEM_SCHEMA},
+            "schemas": dict(ChainMap(definitions.get("$defs", {}), *shared, {"Problem": PROBLEM_SCHEMA})),
             "securitySchemes": {
                 "firebase": {
                     "type": "http",
