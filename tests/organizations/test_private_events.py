@@ -29,9 +29,16 @@ def takes_event(spec: EndpointSpec) -> bool:
 
 TAKING = {spec.name: spec for spec in discover().endpoints if takes_event(spec)}
 # For endpoints that name no event role; a body that names the event gets its id below.
-OTHER_BODIES: dict[str, Json] = {"answer_invitation": {"answer": "accepted"}}
+OTHER_BODIES: dict[str, Json] = {
+    "answer_invitation": {"answer": "accepted"},
+    "add_interest": {"kind": "viewed"},
+    "put_review": {"rating": 5},
+}
+# What concerns the caller's own words alone: a private event is answered like one that does not exist.
+OWN_WORDS = {"get_interest", "remove_interest", "get_my_review", "delete_review"}
+NOT_OWN = [spec for name, spec in TAKING.items() if name not in OWN_WORDS]
 # What whoever may see an event may do with it.
-FOR_ALL = {"get_event", "get_availability", "list_updates", "create_order", "answer_invitation"}
+FOR_ALL = {"get_event", "get_availability", "list_updates", "create_order", "answer_invitation", "add_interest"}
 GUEST = "+919811100001"
 
 
@@ -81,7 +88,16 @@ def order_like() -> Json:
     return {"eventId": "evt_a", "tiers": [{"tierId": "tier_a"}]}
 
 
-@pytest.mark.parametrize("spec", TAKING.values(), ids=TAKING)
+@pytest.mark.parametrize("name", sorted(OWN_WORDS))
+def test_nobodys_own_words_tell_whether_an_event_exists(name: str, private: Json, buyer: Person) -> None:
+    unknown = private | {"eventId": "evt_unknown"}
+    replies = [ask(buyer.client, TAKING[name], event, buyer) for event in (private, unknown)]
+    seen = [(reply.status_code, reply.text.replace(private["eventId"], "evt_unknown")) for reply in replies]
+    without_request_ids = {(status, text.partition('"requestId"')[0]) for status, text in seen}
+    assert len(without_request_ids) == 1
+
+
+@pytest.mark.parametrize("spec", NOT_OWN, ids=lambda spec: spec.name)
 def test_a_private_event_is_not_there_for_strangers_and_removed_guests(
     spec: EndpointSpec, private: Json, removed: Person, buyer: Person
 ) -> None:
@@ -91,7 +107,7 @@ def test_a_private_event_is_not_there_for_strangers_and_removed_guests(
     assert ask(buyer.client, spec, private, None).status_code in (401, 404)
 
 
-@pytest.mark.parametrize("spec", TAKING.values(), ids=TAKING)
+@pytest.mark.parametrize("spec", NOT_OWN, ids=lambda spec: spec.name)
 def test_its_guests_are_let_in_but_get_no_role(spec: EndpointSpec, private: Json, guest: Person) -> None:
     reply = ask(guest.client, spec, private, guest)
     if spec.name in FOR_ALL:
