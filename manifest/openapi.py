@@ -124,9 +124,21 @@ def _query_parameters(model: type[Wire]) -> list[Schema]:
     schema = model.model_json_schema(ref_template=REFERENCE)
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": shape}
+        {"name": name, "in": "query", "required": name in required, "schema": _inlined(shape, schema.get("$defs", {}))}
         for name, shape in schema["properties"].items()
     ]
+
+
+def _inlined(shape: Any, definitions: Schema) -> Any:
+    """The schema of a parameter with the enumerations that it refers to: components hold those of bodies only."""
+    if isinstance(shape, list):
+        return [_inlined(each, definitions) for each in shape]
+    if not isinstance(shape, dict):
+        return shape
+    rest = {key: _inlined(value, definitions) for key, value in shape.items() if key != "$ref"}
+    if "$ref" not in shape:
+        return rest
+    return _inlined(definitions[shape["$ref"].rpartition("/")[2]], definitions) | rest
 
 
 def _responses(spec: EndpointSpec, references: Any) -> Schema:
