@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from common.discovery.query_words import vocabulary
 from common.discovery.schemas import Listing
 from common.discovery.text_search import hits
 from common.events.rules import LONGEST_EVENT
 from common.geo import EARTH_RADIUS_KM, Point, distance_km
-from common.text import fold
 
 if TYPE_CHECKING:
     import sqlite3
@@ -116,7 +116,8 @@ def _where(filters: Interpretation, now: datetime) -> tuple[list[str], list[Any]
 
 def _conditions(filters: Interpretation) -> Iterator[tuple[str, Sequence[Any]]]:
     if filters.city is not None:
-        yield "l.city = ?", [fold(filters.city)]
+        spellings = vocabulary().spellings(filters.city)
+        yield f"l.city IN ({', '.join('?' * len(spellings))})", spellings
     if filters.near is not None:
         yield from _inside(filters.near)
     yield from _times(filters)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from common.discovery.query_parser import City
+from common.discovery.query_words import vocabulary
 from common.discovery.search_schemas import Place
 from common.geo import Point, distance_km
 from common.text import fold
@@ -40,7 +41,7 @@ class ListingGazetteer:
 
     def timezone(self, city: str | None) -> str:
         """That of the city, of the venue nearest to here, or of most events."""
-        if city and (found := self._cities.get(fold(city))):
+        if city and (found := self.city(tuple(fold(city).split()))):
             return found.timezone or NOWHERE
         if self._here:
             zones = self._db.execute("SELECT timezone, AVG(latitude), AVG(longitude) FROM venues GROUP BY city_key")
@@ -52,8 +53,9 @@ class ListingGazetteer:
         return str(row[0]) if row else NOWHERE
 
     def city(self, words: Phrase) -> City | None:
-        """The city of this name."""
-        return self._cities.get(" ".join(words))
+        """The city of this name, or of another name that it has."""
+        spellings = vocabulary().spellings(" ".join(words))
+        return next((self._cities[each] for each in spellings if each in self._cities), None)
 
     def cities(self) -> tuple[str, ...]:
         """All of them, folded."""
@@ -67,8 +69,9 @@ class ListingGazetteer:
             " WHERE venue_texts MATCH ?",
             (asked,),
         ).fetchall()
-        if city and any(row[0] == fold(city) for row in rows):
-            rows = [row for row in rows if row[0] == fold(city)]
+        if city:
+            spellings = vocabulary().spellings(city)
+            rows = [row for row in rows if row[0] in spellings] or rows
         if not rows:
             return None
         best = self._best_city(rows)

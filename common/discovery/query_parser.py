@@ -35,7 +35,7 @@ NEAR_ME_KM: Final = 10.0
 
 
 class City(NamedTuple):
-    """A city by the name it is shown under; its time zone, where the index has events there."""
+    """A city by the name it is shown under; its time zone, where there are events."""
 
     name: str
     timezone: str | None
@@ -179,10 +179,10 @@ class _Reader:
         before = self._known.length("within", words)
         for count in range(min(LONGEST_PHRASE, len(words) - before), 0, -1):
             phrase = words[before : before + count]
-            alias = self._known.cities.get(phrase)
-            found = self._gazetteer.city(tuple(alias.lower().split())) if alias else self._gazetteer.city(phrase)
-            if found or alias:
-                self.said.city = found or City(alias or "", None)
+            name = self._known.city(phrase)
+            found = self._gazetteer.city(phrase)
+            if found or name:
+                self.said.city = City(name, found and found.timezone) if name else found
                 return before + count
         return 0
 

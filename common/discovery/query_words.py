@@ -55,6 +55,16 @@ class Vocabulary:
         """How many words at the beginning are a phrase of this meaning; 0 for none."""
         return length(self.phrases[meaning], words)
 
+    def city(self, words: Phrase) -> str | None:
+        """The one name of a city that has several, such as "Mumbai" for "bombay"."""
+        return self.cities.get(words)
+
+    def spellings(self, city: str) -> tuple[str, ...]:
+        """All names of a city, folded: organizers write one or the other."""
+        words = _phrase(city)
+        one = self.cities.get(words)
+        return tuple(" ".join(each) for each in self.cities if self.cities[each] == one) if one else (" ".join(words),)
+
 
 def length(known: Container[Phrase], words: Phrase) -> int:
     """How many words at the beginning are one of these phrases, the longest first; 0 for none."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from common.catalogue.genres import with_ancestors
 from common.discovery.event_ranking import Wish
 from common.discovery.query_words import vocabulary
+from common.discovery.schemas import Listing
 from common.discovery.search_schemas import FoundEvent, Interpretation, Place, Relaxation
 from common.money import Money
 from common.text import fold
@@ -21,39 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from common.discovery.schemas import Listing
     from common.discovery.search_schemas import SearchQuery
     from common.discovery.text_search import Term
 
 NO_DATES: Final[dict[str, Any]] = {"from_": None, "to": None, "running": False, "when": None}
 NO_PRICE: Final[dict[str, Any]] = {"min_price_minor": None, "max_price_minor": None, "currency": None}
 NO_GENRES: Final[dict[str, Any]] = {"genres": (), "mood": None}
-SHARED: Final = (
-    "org_id",
-    "org_name",
-    "title",
-    "summary",
-    "slug",
-    "starts_at",
-    "ends_at",
-    "timezone",
-    "venue",
-    "venue_id",
-    "genres",
-    "artists",
-    "artist_ids",
-    "age_restriction",
-    "available",
-    "attendees",
-    "image_url",
-)
+SHARED: Final = tuple(name for name in FoundEvent.model_fields if name in Listing.model_fields)
 
 
 def overridden(understood: Interpretation, query: SearchQuery) -> Interpretation:
     """What was understood, with what the parameters say in its place."""
     given: dict[str, Any] = {}
     if query.city is not None:
-        given["city"] = vocabulary().cities.get(tuple(fold(query.city).split()), query.city)
+        given["city"] = vocabulary().city(tuple(fold(query.city).split())) or query.city
     if query.genre is not None:
         given |= {"genres": (query.genre,), "mood": None}
     if query.from_ is not None or query.to is not None:
@@ -118,4 +100,4 @@ def _relaxations(filters: Interpretation, query: SearchQuery) -> dict[Relaxation
 def card(listing: Listing, now: datetime) -> FoundEvent:
     """The event as a search shows it."""
     price = Money(amount_minor=listing.lowest_price_minor(now), currency=listing.currency)
-    return FoundEvent(event_id=listing.event_id, min_price=price, **{name: getattr(listing, name) for name in SHARED})
+    return FoundEvent(min_price=price, **{name: getattr(listing, name) for name in SHARED})

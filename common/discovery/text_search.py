@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 from weakref import WeakKeyDictionary
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from common.discovery.spelling import alike, allowed
 from common.wire import Wire
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from common.discovery.listing_index import ListingIndex
 
-FoldedWord = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
 MOST_WORDS: Final = 8
 MOST_ALTERNATIVES: Final = 3
+FoldedWord = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
 # A word that so few events have may be the misspelling of one that many have.
 FEW: Final = 2
 MANY: Final = 10
@@ -42,7 +42,7 @@ class Term(Wire):
     """A word of the query as it is looked for: any of `meant` is enough; none means that no event has it."""
 
     typed: FoldedWord
-    meant: tuple[FoldedWord, ...] = ()
+    meant: Annotated[tuple[FoldedWord, ...], Field(max_length=1 + MOST_ALTERNATIVES)] = ()
     is_beginning: bool = False
 
     @property

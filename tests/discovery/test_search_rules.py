@@ -191,6 +191,18 @@ def test_parameters_stand_above_words(city: ListingIndex) -> None:
     assert page.items and {each.venue.city for each in page.items} == {"Mumbai"}
 
 
+def test_a_city_has_several_names() -> None:
+    places = {1: "Bombay", 2: "Mumbai", 3: "मुंबई", 4: "Pune"}
+    index = index_of(
+        *(listing(number, venue=PLAIN.venue.model_copy(update={"city": city})) for number, city in places.items())
+    )
+    for typed in ("night in mumbai", "night bombay", "मुंबई"):
+        page = find(index, typed)
+        assert (sorted(ids(page)), page.interpretation.city) == ([1, 2, 3], "Mumbai"), typed
+    assert sorted(ids(find(index, city="bombay"))) == [1, 2, 3]
+    assert ids(find(index, city="Poona")) == [4]
+
+
 def test_bounds_of_parameters_are_included() -> None:
     index = index_of(listing(1))
     assert ids(find(index, from_=PLAIN.starts_at, to=PLAIN.starts_at)) == [1]
@@ -354,6 +366,7 @@ def basis(**changed: Any) -> str:
         (basis(filters={"maxPriceMinor": 10**30}), 1.0, "e"),
         (basis(words=[{"typed": "a", "meant": ['" OR "b']}]), 1.0, "e"),
         (basis(words=[{"typed": "a", "meant": ["a"]}] * 50), 1.0, "e"),
+        (basis(words=[{"typed": "a", "meant": ["a"] * 200}]), 1.0, "e"),
     ],
 )
 def test_a_forged_cursor_is_refused(city: ListingIndex, position: tuple[Any, ...]) -> None:
