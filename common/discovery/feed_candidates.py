@@ -100,7 +100,7 @@ def _top(name: str, city: Condition | None) -> Condition:
     index, where = (f"by_city_{name}", f"WHERE {city.sql}") if city else (f"by_{name}", "")
     first = f"INDEXED BY {index} {where} ORDER BY {LEADING[name]} DESC LIMIT {LOOKED_AT}"
     # Words of our own.
-    return among(Condition(f"(SELECT id FROM listings {first})", city.values if city else ()))  # noqa: S608
+    return among(Condition(f"(SELECT id FROM facts {first})", city.values if city else ()))  # noqa: S608
 
 
 def _described(db: sqlite3.Connection, ids: Collection[int], visitor: Visitor) -> list[Suitor]:

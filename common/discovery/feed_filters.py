@@ -138,7 +138,7 @@ class Matching:
 
 def through(index: str) -> Condition:
     """All listings, in the order of this index."""
-    return Condition(f"listings INDEXED BY {index}")
+    return Condition(f"facts AS listings INDEXED BY {index}")
 
 
 def among(ids: Condition) -> Condition:

@@ -38,18 +38,18 @@ CREATE INDEX by_city_trending ON facts (city, trending DESC);
 CREATE INDEX by_organization ON facts (org_id);
 CREATE INDEX by_venue ON facts (venue_id);
 CREATE INDEX by_tour ON facts (tour_id) WHERE tour_id IS NOT NULL;
-CREATE INDEX by_timezone ON listings (timezone);
-CREATE INDEX by_trending ON listings (trending DESC, starts_at, event_id);
-CREATE INDEX by_popularity ON listings (popularity DESC, starts_at, event_id);
-CREATE INDEX by_price ON listings (currency, price, starts_at, event_id);
-CREATE INDEX by_published ON listings (published_at DESC);
-CREATE INDEX by_city_published ON listings (city, published_at DESC);
+CREATE INDEX by_timezone ON facts (timezone);
+CREATE INDEX by_trending ON facts (trending DESC, starts_at, event_id);
+CREATE INDEX by_popularity ON facts (popularity DESC, starts_at, event_id);
+CREATE INDEX by_price ON facts (currency, price, starts_at, event_id);
+CREATE INDEX by_published ON facts (published_at DESC);
+CREATE INDEX by_city_published ON facts (city, published_at DESC);
 -- Every column that the feed filters by: it looks through these, and never at the rows, whose documents lie between.
-CREATE INDEX feed_by_city ON listings (city, starts_at, event_id, timezone, latitude, longitude,
+CREATE INDEX feed_by_city ON facts (city, starts_at, event_id, timezone, latitude, longitude,
     ends_at, published_at, price, currency, age, available, popularity, trending);
-CREATE INDEX feed_by_start ON listings (starts_at, event_id, timezone, latitude, longitude, city,
+CREATE INDEX feed_by_start ON facts (starts_at, event_id, timezone, latitude, longitude, city,
     ends_at, published_at, price, currency, age, available, popularity, trending);
-CREATE INDEX feed_by_place ON listings (latitude, longitude, starts_at, event_id, timezone, city,
+CREATE INDEX feed_by_place ON facts (latitude, longitude, starts_at, event_id, timezone, city,
     ends_at, published_at, price, currency, age, available, popularity, trending);
 CREATE INDEX by_next_price ON facts (next_price_at) WHERE next_price_at IS NOT NULL;
 CREATE TABLE genres (genre TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (genre, id)) WITHOUT ROWID;
