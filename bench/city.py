@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import clients
 from common.catalogue.rules import artist_id, venue_id
-from common.discovery.listings import LISTINGS
-from common.discovery.schemas import Listing
 from common.events.schemas import Event, EventStatus, LineupEntry, StoredTier, Venue, Visibility
 from common.events.store import EVENTS
 from common.geo import Point, geohash
+from common.listings.schemas import Listing
+from common.listings.store import LISTINGS
 from common.money import Money
 from common.text import slug
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.measurement import percentile
 from common.catalogue.genres import tree
 from common.catalogue.rules import artist_id, venue_id
-from common.discovery import facets, feed
-from common.discovery.feed_filters import Visitor
-from common.discovery.feed_schemas import FeedQuery
-from common.discovery.listing_index import ListingIndex
-from common.discovery.schemas import InterestCounts, Listing
 from common.events.schemas import Venue
+from common.feed import facets, feed
+from common.feed.filters import Visitor
+from common.feed.schemas import FeedQuery
+from common.listings.index import ListingIndex
+from common.listings.schemas import InterestCounts, Listing
 from common.memory import Memory
 from common.social.schemas import Taste
 from common.text import fold

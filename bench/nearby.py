@@ -18,8 +18,8 @@ from bench.cloud import local_cloud
 from bench.goals import Goal
 from bench.measurement import percentile
 from common import clients
-from common.discovery import store
 from common.geo import Point, distance_km
+from common.nearby import store
 from functions.discovery.list_nearby_events import list_nearby_events
 from tests.support.cost_recorder import CostRecorder
 

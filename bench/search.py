@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.search_engines import Engine
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
 
 SIZES: Final = (10_000, 100_000)
 OF_EACH_WAY: Final = 50

@@ -14,17 +14,17 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from common.discovery import search
-from common.discovery.index_snapshots import LEVEL, PART_BYTES, Snapshot
-from common.discovery.listing_index import ListingIndex
-from common.discovery.search_schemas import SearchQuery
+from common.listings.index import ListingIndex
+from common.listings.snapshots import LEVEL, PART_BYTES, Snapshot
+from common.search import search
+from common.search.schemas import SearchQuery
 from common.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
 
 SHOWN: Final = 5
 SHORTEST_PREFIX: Final = 3

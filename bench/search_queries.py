@@ -12,7 +12,7 @@ from common.text import fold
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
 
 TABLE: Final = Path(__file__).parents[1] / "tests" / "discovery" / "queries.json"
 ACCENTS: Final = {"a": "á", "e": "ẹ", "i": "ì", "o": "ọ́", "u": "ú", "s": "ṣ"}

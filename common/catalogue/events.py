@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from common import clients
-from common.catalogue.schemas import EventSummary, Rating
-from common.discovery import listing_index
-from common.discovery.listings import LISTINGS
-from common.discovery.schemas import Listing
+from common.catalogue.schemas import Rating
 from common.errors import InvalidCursor
-from common.money import Money
+from common.listings import index as listing_index
+from common.listings.cards import ListingCard, card
+from common.listings.schemas import Listing
+from common.listings.store import LISTINGS
 from common.paging import Page, decode_cursor, encode_cursor
 from common.wire import Opaque, UtcDatetime
 
@@ -33,20 +33,20 @@ ORDER BY +starts_at, event_id LIMIT ?
 POSITION: Final = TypeAdapter[Position](Position)
 
 
-async def page(kind: Kind, id_: str, query: EventsQuery, now: datetime) -> Page[EventSummary]:
+async def page(kind: Kind, id_: str, query: EventsQuery, now: datetime) -> Page[ListingCard]:
     """A page of cards."""
     after = _position(query.cursor, _name(id_, query.when))
     find = upcoming if query.when == "upcoming" else past
     return page_of(await find(kind, id_, now, query.limit + 1, after), id_, query, now)
 
 
-def page_of(found: Sequence[Listing], id_: str, query: EventsQuery, now: datetime) -> Page[EventSummary]:
+def page_of(found: Sequence[Listing], id_: str, query: EventsQuery, now: datetime) -> Page[ListingCard]:
     """The page that begins with these listings."""
     shown, cursor = found[: query.limit], None
     if len(found) > query.limit:
         moment = shown[-1].starts_at if query.when == "upcoming" else shown[-1].ends_at
         cursor = encode_cursor(_name(id_, query.when), moment.isoformat(), shown[-1].event_id)
-    return Page(items=tuple(_summary(each, now) for each in shown), next_cursor=cursor)
+    return Page(items=tuple(card(each, now) for each in shown), next_cursor=cursor)
 
 
 async def upcoming(
@@ -106,23 +106,6 @@ def _past(kind: Kind, id_: str, now: datetime) -> Any:
         .where(filter=FieldFilter("endsAt", "<=", now))
         .order_by("endsAt", direction=Query.DESCENDING)
         .order_by("eventId", direction=Query.DESCENDING)
-    )
-
-
-def _summary(listing: Listing, now: datetime) -> EventSummary:
-    return EventSummary(
-        event_id=listing.event_id,
-        slug=listing.slug,
-        title=listing.title,
-        starts_at=listing.starts_at,
-        ends_at=listing.ends_at,
-        timezone=listing.timezone,
-        venue=listing.venue,
-        genres=listing.genres,
-        min_price=Money(amount_minor=listing.lowest_price_minor(now), currency=listing.currency),
-        available=listing.available,
-        image_url=listing.image_url,
-        rating=_rating(listing.rating_sum, listing.rating_count),
     )
 
 

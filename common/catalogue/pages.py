@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from common.catalogue.kinds import Kind
     from common.catalogue.schemas import Tour
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
     from common.tokens import Caller
 
 # So many of the next events say how a name is spelled and what is played.

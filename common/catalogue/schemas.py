@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from common.events.schemas import Genre, Image, Images, Timezone, Title, Venue, WebAddress
-from common.money import Money
+from common.listings.cards import ListingCard
 from common.paging import CursorText, Page, PageSize
 from common.wire import Name, Opaque, Record, UtcDatetime, Wire
 
@@ -53,23 +53,6 @@ class Rating(Wire):
     count: int
 
 
-class EventSummary(Wire):
-    """An event in a list; `minPrice` is the lowest price now, `available` is false once nothing of it can be held."""
-
-    event_id: str
-    slug: str
-    title: str
-    starts_at: UtcDatetime
-    ends_at: UtcDatetime
-    timezone: str
-    venue: Venue
-    genres: tuple[str, ...]
-    min_price: Money
-    available: bool
-    image_url: str | None = None
-    rating: Rating | None = None
-
-
 class CataloguePage(Wire):
     """What pages have in common. `slug` is the page's address of today; its older ones keep working."""
 
@@ -81,7 +64,7 @@ class CataloguePage(Wire):
     genres: tuple[str, ...]
     follower_count: int
     past_events: int
-    upcoming: Page[EventSummary]
+    upcoming: Page[ListingCard]
 
 
 class VenuePage(CataloguePage):
@@ -228,4 +211,4 @@ class TourPage(Wire):
     artist_id: str | None = None
     images: tuple[Image, ...]
     past_events: int
-    upcoming: Page[EventSummary]
+    upcoming: Page[ListingCard]

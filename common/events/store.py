@@ -292,7 +292,7 @@ async def write_live_availability(event_id: str) -> None:
 
 async def _replace_live(before: DocumentSnapshot, seen: Availability) -> None:
     """In the same commit the listing hears of selling out, and of having something left again."""
-    from common.discovery.listings import say_available  # it builds on this file
+    from common.listings.store import say_available  # it builds on this file
 
     client = clients.firestore()
     batch = client.batch()

@@ -14,8 +14,8 @@ from pydantic.alias_generators import to_camel
 
 from common import clients
 from common.aggregation import COUNT, count_of, sums
-from common.discovery import listings
-from common.discovery.schemas import InterestCounts
+from common.listings import store as listings
+from common.listings.schemas import InterestCounts
 from common.recount import recount
 from common.social.interests import INTERESTS
 from common.social.reviews import REVIEWS

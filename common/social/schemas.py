@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from common.discovery.schemas import InterestCounts
+from common.listings.schemas import InterestCounts
 from common.paging import CursorText, Page, PageSize
 from common.wire import Opaque, Record, UtcDatetime, Wire
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, outbox
 from common.catalogue.rules import artist_id
-from common.discovery.listings import LISTINGS
 from common.errors import NotFound, TemporarilyUnavailable
+from common.listings.store import LISTINGS
 from common.organizations import store as organizations
 from common.paging import decode_cursor, encode_cursor, moment
 from common.social import rules

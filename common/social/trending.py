@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients
-from common.discovery import listings
-from common.discovery.listings import LISTINGS
 from common.errors import TemporarilyUnavailable
+from common.listings import store as listings
+from common.listings.store import LISTINGS
 from common.social import rules
 from common.social.rules import Trend
 from common.transaction import attempts

@@ -7,7 +7,7 @@ from common.catalogue import pages, rules, store
 from common.catalogue.kinds import ARTIST
 from common.catalogue.policy import ORGANIZERS
 from common.catalogue.schemas import ArtistEntry, ArtistPage, ArtistRequest
-from common.endpoint import Call, endpoint
+from common.endpoint import Call, Resources, endpoint
 from common.errors import Forbidden, NotFound
 from common.organizations.policy import organization_role
 
@@ -20,6 +20,7 @@ from common.organizations.policy import organization_role
     returns=ArtistPage,
     status=201,
     errors=(Forbidden, NotFound),
+    resources=Resources(memory_mb=1024),
 )
 async def create_artist(call: Call[ArtistRequest]) -> ArtistPage:
     """Make the page of an artist before their first event.

@@ -6,7 +6,7 @@ from common import clock
 from common.catalogue import pages, store
 from common.catalogue.policy import ORGANIZERS
 from common.catalogue.schemas import Tour, TourPage, TourRequest
-from common.endpoint import Call, Idempotency, endpoint
+from common.endpoint import Call, Idempotency, Resources, endpoint
 from common.errors import Forbidden, NotFound
 from common.organizations.policy import organization_role
 
@@ -20,6 +20,7 @@ from common.organizations.policy import organization_role
     status=201,
     errors=(Forbidden, NotFound),
     idempotency=Idempotency.RECORDED,
+    resources=Resources(memory_mb=1024),
 )
 async def create_tour(call: Call[TourRequest]) -> TourPage:
     """Begin a tour. Events join it with their `tourId`; the first that is listed announces it."""

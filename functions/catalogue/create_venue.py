@@ -7,7 +7,7 @@ from common.catalogue import pages, rules, store
 from common.catalogue.kinds import VENUE
 from common.catalogue.policy import ORGANIZERS
 from common.catalogue.schemas import VenueEntry, VenuePage, VenueRequest
-from common.endpoint import Call, endpoint
+from common.endpoint import Call, Resources, endpoint
 from common.errors import Forbidden, NotFound
 from common.events.schemas import Venue
 from common.organizations.policy import organization_role
@@ -21,6 +21,7 @@ from common.organizations.policy import organization_role
     returns=VenuePage,
     status=201,
     errors=(Forbidden, NotFound),
+    resources=Resources(memory_mb=1024),
 )
 async def create_venue(call: Call[VenueRequest]) -> VenuePage:
     """Make the page of a venue before its first event.

@@ -7,7 +7,7 @@ from common.catalogue import pages, rules, store
 from common.catalogue.kinds import ARTIST
 from common.catalogue.policy import DESCRIBERS, require_event
 from common.catalogue.schemas import ArtistDescription, ArtistEntry, ArtistPage
-from common.endpoint import Call, endpoint
+from common.endpoint import Call, Resources, endpoint
 from common.errors import Forbidden, NotFound
 
 
@@ -18,6 +18,7 @@ from common.errors import Forbidden, NotFound
     body=ArtistDescription,
     returns=ArtistPage,
     errors=(Forbidden, NotFound, rules.NoEventThere, rules.DescribedByAnother, rules.NameDiffers),
+    resources=Resources(memory_mb=1024),
 )
 async def describe_artist(call: Call[ArtistDescription]) -> ArtistPage:
     """Describe an artist with whom the organization published an event; it replaces what was said.

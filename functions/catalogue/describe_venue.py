@@ -7,7 +7,7 @@ from common.catalogue import pages, rules, store
 from common.catalogue.kinds import VENUE
 from common.catalogue.policy import DESCRIBERS, require_event
 from common.catalogue.schemas import VenueDescription, VenueEntry, VenuePage
-from common.endpoint import Call, endpoint
+from common.endpoint import Call, Resources, endpoint
 from common.errors import Forbidden, NotFound
 from common.events.schemas import Venue
 
@@ -19,6 +19,7 @@ from common.events.schemas import Venue
     body=VenueDescription,
     returns=VenuePage,
     errors=(Forbidden, NotFound, rules.NoEventThere, rules.DescribedByAnother, rules.NameDiffers),
+    resources=Resources(memory_mb=1024),
 )
 async def describe_venue(call: Call[VenueDescription]) -> VenuePage:
     """Describe a venue in which the organization published an event; it replaces what was said.

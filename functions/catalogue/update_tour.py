@@ -6,7 +6,7 @@ from common import clock
 from common.catalogue import pages, store
 from common.catalogue.policy import TOUR_ORGANIZERS
 from common.catalogue.schemas import TourPage, TourPatch
-from common.endpoint import Call, endpoint
+from common.endpoint import Call, Resources, endpoint
 from common.errors import Forbidden, NotFound
 
 
@@ -17,6 +17,7 @@ from common.errors import Forbidden, NotFound
     body=TourPatch,
     returns=TourPage,
     errors=(Forbidden, NotFound),
+    resources=Resources(memory_mb=1024),
 )
 async def update_tour(call: Call[TourPatch]) -> TourPage:
     """Change a tour; what is absent stays. A new title makes a new slug, and the old ones keep working."""

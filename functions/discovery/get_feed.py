@@ -6,10 +6,12 @@ import asyncio
 
 from common import clock
 from common.access import Access
-from common.discovery import feed, listing_index
-from common.discovery.feed_schemas import FeedMode, FeedPage, FeedQuery
+from common.caching import Cache
 from common.endpoint import Call, Resources, endpoint
 from common.errors import InvalidCursor, Unauthenticated
+from common.feed import feed
+from common.feed.schemas import FeedMode, FeedPage, FeedQuery
+from common.listings import index as listing_index
 from common.wire import Empty
 
 
@@ -17,6 +19,7 @@ from common.wire import Empty
     "GET",
     "/v1/events/feed",
     access=Access.PUBLIC,
+    cache=Cache(30),
     query=FeedQuery,
     returns=FeedPage,
     errors=(InvalidCursor,),

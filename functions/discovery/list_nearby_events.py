@@ -5,10 +5,10 @@ from __future__ import annotations
 from common import clock
 from common.access import Access
 from common.caching import Cache
-from common.discovery import nearby
-from common.discovery.schemas import EventCard, NearbyQuery
 from common.endpoint import Call, endpoint
 from common.errors import InvalidCursor
+from common.nearby import nearby
+from common.nearby.schemas import EventCard, NearbyQuery
 from common.paging import Page
 from common.wire import Empty
 

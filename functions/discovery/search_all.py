@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from common import clock
 from common.access import Access
-from common.discovery import search
-from common.discovery.search_schemas import FoundAll, SearchAllQuery
+from common.caching import Cache
 from common.endpoint import Call, Resources, endpoint
+from common.search import search
+from common.search.schemas import FoundAll, SearchAllQuery
 from common.wire import Empty
 
 
@@ -14,6 +15,7 @@ from common.wire import Empty
     "GET",
     "/v1/search",
     access=Access.PUBLIC,
+    cache=Cache(30),
     query=SearchAllQuery,
     returns=FoundAll,
     resources=Resources(memory_mb=2048),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from common import clock
 from common.access import Access
-from common.discovery import search
-from common.discovery.search_schemas import FoundEvents, SearchQuery
+from common.caching import Cache
 from common.endpoint import Call, Resources, endpoint
 from common.errors import InvalidCursor
+from common.search import search
+from common.search.schemas import FoundEvents, SearchQuery
 from common.wire import Empty
 
 
@@ -15,6 +16,7 @@ from common.wire import Empty
     "GET",
     "/v1/events/search",
     access=Access.PUBLIC,
+    cache=Cache(30),
     query=SearchQuery,
     returns=FoundEvents,
     errors=(InvalidCursor,),

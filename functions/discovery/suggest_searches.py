@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from common.access import Access
-from common.discovery import search
-from common.discovery.search_schemas import SuggestionQuery, Suggestions
+from common.caching import Cache
 from common.endpoint import Call, Resources, endpoint
+from common.search import search
+from common.search.schemas import SuggestionQuery, Suggestions
 from common.wire import Empty
 
 
@@ -13,6 +14,7 @@ from common.wire import Empty
     "GET",
     "/v1/search/suggestions",
     access=Access.PUBLIC,
+    cache=Cache(30),
     query=SuggestionQuery,
     returns=Suggestions,
     resources=Resources(memory_mb=2048),

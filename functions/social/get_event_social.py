@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.access import Access
+from common.caching import Cache
 from common.endpoint import Call, endpoint
 from common.events import store as events
 from common.organizations.policy import require_visible
@@ -10,7 +11,7 @@ from common.social import counters
 from common.social.schemas import EventSocial
 
 
-@endpoint("GET", "/v1/events/{eventId}/social", access=Access.PUBLIC, returns=EventSocial)
+@endpoint("GET", "/v1/events/{eventId}/social", access=Access.PUBLIC, cache=Cache(30), returns=EventSocial)
 async def get_event_social(call: Call) -> EventSocial:
     """How many viewed, liked, shared, want to go and attend, and how it is rated.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.access import Access
+from common.caching import Cache
 from common.endpoint import Call, endpoint
 from common.errors import InvalidCursor, NotFound
 from common.events import store as events
@@ -16,6 +17,7 @@ from common.wire import Empty
     "GET",
     "/v1/events/{eventId}/reviews",
     access=Access.PUBLIC,
+    cache=Cache(30),
     query=ReviewsQuery,
     returns=ReviewPage,
     errors=(NotFound, InvalidCursor),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from common.discovery import listing_index, listings
+from common.listings import index as listing_index
+from common.listings import store as listings
 from tests.support.people import create_organization, publish_event
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from common import clients
 from common.catalogue.events import UPCOMING
 from common.catalogue.kinds import ARTIST, ORGANIZER, TOUR, VENUE
 from common.catalogue.rules import artist_id, venue_id
-from common.discovery import listings
-from common.discovery.listing_index import ListingIndex
+from common.listings import store as listings
+from common.listings.index import ListingIndex
 from tests.support.people import accepted, eventually, publish_event, refused, tier_body
 
 if TYPE_CHECKING:

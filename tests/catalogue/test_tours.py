@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.catalogue.rules import artist_id
-from common.discovery import listings
+from common.listings import store as listings
 from tests.support.people import accepted, create_organization, event_body, refused
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from common.discovery import listing_index, listings
+from common.listings import index as listing_index
+from common.listings import store as listings
 from tests.costs.shop import pushed
 from tests.support import people
 from tests.support.people import accepted, event_body, order_body

@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from common import clients
 from common.config import config
-from common.discovery import listing_index
 from common.ids import derived_id
+from common.listings import index as listing_index
 from emulators import cdn, fake_paystack, fake_razorpay, fake_stripe, message_inbox
 from emulators.identity import LocalIdentity
 from tests.emulators.served import Receiver, control, served, wait_until

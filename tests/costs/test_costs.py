@@ -13,7 +13,7 @@ import pytest
 
 from common import clients
 from common.config import config
-from common.discovery import listing_index
+from common.listings import index as listing_index
 from manifest.discover import discover
 from tests.costs.cost_page import PAGE, WRITE_VARIABLE, Row, lines_of, page
 from tests.costs.scenarios import SCENARIOS

@@ -12,11 +12,11 @@ from google.cloud.firestore import SERVER_TIMESTAMP
 from common import clients
 from common.catalogue.genres import with_descendants
 from common.catalogue.rules import artist_id, venue_id
-from common.discovery.listings import LISTINGS
-from common.discovery.nights import tonight, weekend
-from common.discovery.schemas import InterestCounts, Listing
 from common.events.schemas import Venue
+from common.feed.nights import tonight, weekend
 from common.geo import Point, distance_km
+from common.listings.schemas import InterestCounts, Listing
+from common.listings.store import LISTINGS
 from common.social.schemas import Taste
 
 if TYPE_CHECKING:

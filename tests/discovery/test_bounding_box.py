@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from common.discovery.bounding_box import box_around, within_circle
+from common.feed.bounding_box import box_around, within_circle
 from common.geo import Point, distance_km
 
 CENTERS = [

@@ -12,7 +12,8 @@ import pytest
 
 from common import clock
 from common.catalogue.genres import with_ancestors
-from common.discovery import facets, listing_index
+from common.feed import facets
+from common.listings import index as listing_index
 from common.memory import Memory
 from common.social.schemas import Taste
 from tests.discovery.feed_world import (

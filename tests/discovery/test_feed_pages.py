@@ -12,11 +12,13 @@ from uuid import uuid4
 import pytest
 
 from common import clock
-from common.discovery import facets, feed, feed_candidates, listing_index
-from common.discovery.feed_filters import Moment, Visitor
-from common.discovery.feed_schemas import FeedQuery
-from common.discovery.listing_index import ListingIndex
+from common.feed import candidates as feed_candidates
+from common.feed import facets, feed
+from common.feed.filters import Moment, Visitor
+from common.feed.schemas import FeedQuery
 from common.ids import fingerprint
+from common.listings import index as listing_index
+from common.listings.index import ListingIndex
 from common.memory import Memory
 from common.social.schemas import Taste
 from tests.discovery.feed_world import MUMBAI, NOW, expected, listing, scattered, store
@@ -25,7 +27,7 @@ from tests.support.people import accepted, refused
 if TYPE_CHECKING:
     import httpx
 
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
     from tests.support.people import Json, Person
     from tests.support.server import GatewayThread
 

@@ -13,9 +13,12 @@ from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.firestore import SERVER_TIMESTAMP, AsyncDocumentReference
 
 from common import clients, clock
-from common.discovery import index_building, index_snapshots, listing_index, listing_tables
-from common.discovery.index_snapshots import KEPT
-from common.discovery.listings import LISTINGS
+from common.listings import building as index_building
+from common.listings import index as listing_index
+from common.listings import snapshots as index_snapshots
+from common.listings import tables as listing_tables
+from common.listings.snapshots import KEPT
+from common.listings.store import LISTINGS
 from common.transaction import committed
 from tests.operations.jobs import Jobs
 from tests.support.listings import corpus
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
     from tests.support.people import SigningKeys
     from tests.support.server import GatewayThread
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common import clients
-from common.discovery import store
-from common.discovery.rings import Rings
 from common.firestore_reads import PlainQuery
 from common.geo import Point, distance_km
+from common.nearby import store
+from common.nearby.rings import Rings
 from tests.discovery.test_nearby import MUMBAI, all_pages, event, expected, nearby, store_all
 
 if TYPE_CHECKING:

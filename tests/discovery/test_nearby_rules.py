@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.discovery.rules import Found, position
-from common.discovery.schemas import EventCard, ListedEvent, NearbyQuery
 from common.errors import InvalidCursor
 from common.events.schemas import Venue
 from common.geo import Point, distance_km
+from common.nearby.rules import Found, position
+from common.nearby.schemas import EventCard, ListedEvent, NearbyQuery
 from common.paging import Page, encode_cursor
 
 if TYPE_CHECKING:

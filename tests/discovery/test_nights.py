@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.discovery.nights import Span, spans, tonight, weekend
+from common.feed.nights import Span, spans, tonight, weekend
 
 LAGOS, KOLKATA, NEW_YORK, LONDON = "Africa/Lagos", "Asia/Kolkata", "America/New_York", "Europe/London"
 

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.discovery import query_dates
-from common.discovery.gazetteer import ListingGazetteer
-from common.discovery.listing_index import ListingIndex
-from common.discovery.query_parser import parse
-from common.discovery.query_words import words_of
 from common.geo import Point
+from common.listings.index import ListingIndex
+from common.search import query_dates
+from common.search.gazetteer import ListingGazetteer
+from common.search.query_parser import parse
+from common.search.query_words import words_of
 from tests.support.listings import corpus
 
 if TYPE_CHECKING:
-    from common.discovery.search_schemas import Interpretation
+    from common.search.schemas import Interpretation
 
 NOW: Final = datetime(2026, 11, 24, 9, tzinfo=UTC)  # a Tuesday, 14:30 in Mumbai
 HERE: Final = Point(19.06, 72.83)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from common.catalogue.genres import with_ancestors
-from common.discovery.feed_schemas import ReasonCode
-from common.discovery.ranking import FIRST, LONGEST_RUN, MOST_SERVED, Ranked, Ranking, Suitor, Wishes
+from common.feed.ranking import FIRST, LONGEST_RUN, MOST_SERVED, Ranked, Ranking, Suitor, Wishes
+from common.feed.schemas import ReasonCode
 from common.geo import Point
 
 NOW = 1_800_000_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.discovery.rings import Ring, Rings, area, density_of
+from common.nearby.rings import Ring, Rings, area, density_of
 
 
 def walk(rings: Rings, density: float, *, at_one_place: int = 0) -> tuple[list[Ring], float]:

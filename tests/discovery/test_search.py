@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from common.discovery import listing_index, text_search
+from common.listings import index as listing_index
+from common.search import text_search
 from tests.support.people import Json, accepted, create_organization, event_body, eventually, publish_event, refused
 
 if TYPE_CHECKING:

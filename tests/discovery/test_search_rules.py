@@ -15,21 +15,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.catalogue.rules import artist_id, venue_id
-from common.discovery import event_ranking, names, search, suggestions, text_search
-from common.discovery.listing_index import ListingIndex
-from common.discovery.search_schemas import FoundEvents, Interpretation, SearchQuery
-from common.discovery.spelling import alike
-from common.discovery.text_search import terms
 from common.errors import InvalidCursor
+from common.listings.index import ListingIndex
 from common.paging import encode_cursor
+from common.search import names, search, suggestions, text_search
+from common.search import ranking as event_ranking
+from common.search.schemas import FoundEvents, Interpretation, SearchQuery
+from common.search.spelling import alike
+from common.search.text_search import terms
 from tests.support.listings import corpus
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from common.discovery.schemas import Listing
-    from common.discovery.search_schemas import Suggestion
+    from common.listings.schemas import Listing
+    from common.search.schemas import Suggestion
 
 NOW: Final = datetime(2026, 11, 24, 9, tzinfo=UTC)
 PLAIN: Final = next(corpus(1, NOW))

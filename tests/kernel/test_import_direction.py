@@ -26,8 +26,10 @@ SDK_ADAPTERS = {"common.firestore_reads", "common.firestore_writes", "common.pay
 OFFERED = {"store", "rules", "schemas"}
 ALSO_OFFERED = {
     "common.catalogue.genres",
-    "common.discovery.listing_index",
-    "common.discovery.listings",
+    "common.feed.nights",
+    "common.listings.cards",
+    "common.listings.index",
+    "common.listings.store",
     "common.orders.capacity",
     "common.orders.inventory",
     "common.orders.pricing",

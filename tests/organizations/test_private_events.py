@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.discovery import listing_index, listings
+from common.listings import index as listing_index
+from common.listings import store as listings
 from common.organizations import policy
 from manifest.discover import discover
 from tests.organizations.test_event_access import BODIES, path_of

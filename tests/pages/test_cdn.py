@@ -14,8 +14,8 @@ import pytest
 
 from common import cdn
 from common.config import config
-from common.discovery.listings import LISTINGS
 from common.events import store
+from common.listings.store import LISTINGS
 from emulators.cdn import Cdn, create_app
 from tests.emulators.served import served
 from tests.support.people import accepted, eventually, publish_event, tier_body

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common import clients
-from common.discovery import listings
+from common.listings import store as listings
 from common.social import trending
 from tests.support.people import accepted, refused
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from common.catalogue.rules import artist_id, venue_id
-from common.discovery.listings import SUMMARY_LENGTH
-from common.discovery.schemas import Listing
 from common.events.schemas import Venue
+from common.listings.schemas import Listing
+from common.listings.store import SUMMARY_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from common import clock
-from common.discovery import index_building
 from common.endpoint import Resources
+from common.listings import building as index_building
 from common.trigger import Job, Nothing, Schedule, trigger
 
 

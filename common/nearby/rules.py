@@ -5,16 +5,16 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.schemas import EventCard
 from common.errors import InvalidCursor
 from common.geo import Point, distance_km
 from common.money import Money
+from common.nearby.schemas import EventCard
 from common.paging import Page, decode_cursor, encode_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from common.discovery.schemas import ListedEvent, NearbyQuery
+    from common.nearby.schemas import ListedEvent, NearbyQuery
 
 METRES: Final = 3
 

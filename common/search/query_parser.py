@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from common.discovery import query_amounts, query_dates
-from common.discovery.query_amounts import Bounds
-from common.discovery.query_words import LONGEST_PHRASE, as_typed, length, vocabulary, words_of
-from common.discovery.search_schemas import Interpretation, Place
-from common.discovery.spelling import most_alike
+from common.search import query_amounts, query_dates
+from common.search.query_amounts import Bounds
+from common.search.query_words import LONGEST_PHRASE, as_typed, length, vocabulary, words_of
+from common.search.schemas import Interpretation, Place
+from common.search.spelling import most_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from common.discovery.query_dates import When
-    from common.discovery.query_words import Phrase
     from common.geo import Point
+    from common.search.query_dates import When
+    from common.search.query_words import Phrase
 
 # A name of two words is a name when it is whole; one of more also when it goes on.
 WHOLE_NAME: Final = 2

@@ -6,14 +6,14 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from common.discovery.bounding_box import box_around
-from common.discovery.feed_filters import UNSELECTIVE, Condition, Kind, through
-from common.discovery.feed_schemas import FeedMode, FeedSort
+from common.feed.bounding_box import box_around
+from common.feed.filters import UNSELECTIVE, Condition, Kind, through
+from common.feed.schemas import FeedMode, FeedSort
 from common.geo import Point, distance_km
 
 if TYPE_CHECKING:
-    from common.discovery.feed_filters import Matching
-    from common.discovery.feed_schemas import FeedQuery
+    from common.feed.filters import Matching
+    from common.feed.schemas import FeedQuery
 
 Position = tuple[Any, ...]
 # Rings around a place: the first this wide, the next twice as wide, or more where hardly anything was found.

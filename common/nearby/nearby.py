@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from common.discovery import rules, store
-from common.discovery.rings import Rings, density_of
 from common.geo import Point, geohash
+from common.nearby import rules, store
+from common.nearby.rings import Rings, density_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from datetime import datetime
 
-    from common.discovery.schemas import EventCard, NearbyQuery
+    from common.nearby.schemas import EventCard, NearbyQuery
     from common.paging import Page
 
 # Characters of the geohash under which a density is remembered: about 5 km, else about 20 to 40 km.

@@ -12,19 +12,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from common.discovery.query_words import vocabulary
-from common.discovery.schemas import Listing
-from common.discovery.text_search import hits
 from common.events.rules import LONGEST_EVENT
 from common.geo import EARTH_RADIUS_KM, Point, distance_km
+from common.listings.schemas import Listing
+from common.search.query_words import vocabulary
+from common.search.text_search import hits
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from common.discovery.search_schemas import Interpretation, Place
-    from common.discovery.text_search import Term
+    from common.search.schemas import Interpretation, Place
+    from common.search.text_search import Term
 
 WEEK_S: Final = 7 * 24 * 3600
 # Who came for the last minutes does not count as having come: what ends within the hour is not on that evening.

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from common.discovery import nights
-from common.discovery.bounding_box import within_circle
-from common.discovery.feed_schemas import NEARBY_KM, FeedMode, FeedSort
 from common.events.rules import LONGEST_EVENT
+from common.feed import nights
+from common.feed.bounding_box import within_circle
+from common.feed.schemas import NEARBY_KM, FeedMode, FeedSort
 from common.geo import Point, distance_km
 from common.social.schemas import Taste
 from common.text import fold
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from common.discovery.feed_schemas import FeedQuery
+    from common.feed.schemas import FeedQuery
 
 # Up to so many events of the wanted genres are looked at one by one; above, most events are of these genres anyway.
 FEW: Final = 3_000

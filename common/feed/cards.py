@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from common.catalogue.genres import with_ancestors
 from common.catalogue.rules import artist_id
-from common.discovery.feed_schemas import FeedItem, Reason, ReasonCode
-from common.discovery.schemas import Listing
+from common.feed.schemas import FeedItem, Reason, ReasonCode
 from common.geo import Point, distance_km
-from common.money import Money
+from common.listings.cards import card_fields
+from common.listings.schemas import Listing
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from common.discovery.feed_filters import Visitor
-    from common.discovery.ranking import Ranked
+    from common.feed.filters import Visitor
+    from common.feed.ranking import Ranked
 
 METRES: Final = 3
 HUNDREDTHS: Final = 2
-FROM_LISTING: Final = FeedItem.model_fields.keys() & Listing.model_fields.keys()
 WITHIN: Final = ((timedelta(days=1), "a day"), (timedelta(days=7), "a week"), (timedelta(days=14), "two weeks"))
 
 
@@ -51,13 +50,8 @@ def _card(listing: Listing, shown: Shown, visitor: Visitor, place: Point | None,
     venue, ranked = listing.venue, shown.ranked
     distance = None if place is None else distance_km(place, Point(venue.latitude, venue.longitude))
     told = _Told(listing, visitor, distance, now)
-    said = {name: getattr(listing, name) for name in FROM_LISTING}
     return FeedItem(
-        **said,
-        min_price=Money(amount_minor=listing.lowest_price_minor(now), currency=listing.currency),
-        going=listing.interest.going,
-        interested=listing.interest.interested,
-        rating_average=round(listing.rating_sum / listing.rating_count, HUNDREDTHS) if listing.rating_count else None,
+        **card_fields(listing, now),
         distance_km=None if distance is None else round(distance, METRES),
         reasons=tuple(Reason(code=code, text=_TEXTS[code](told)) for code in shown.reasons),
         score=ranked and round(ranked.score, 4),

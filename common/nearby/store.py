@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 from pydantic.alias_generators import to_camel
 
 from common import clients
-from common.discovery.schemas import ListedEvent
 from common.events.store import EVENTS
 from common.geo import Point, cover, share_before
+from common.nearby.schemas import ListedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from google.cloud.firestore import AsyncClient
 
-    from common.discovery.rings import Ring
-    from common.discovery.schemas import NearbyQuery
     from common.firestore_reads import Comparison
     from common.geo import GeohashRange
+    from common.nearby.rings import Ring
+    from common.nearby.schemas import NearbyQuery
 
 FIELDS: Final = (*map(to_camel, ListedEvent.model_fields), "listedGeohash")
 # The order names the index: place before time, because it leaves far fewer. All else is only filtered by.

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.query_words import DATE_WORD, NO_YEAR, length, vocabulary
+from common.feed.nights import DAY, EVENING, FRIDAY
+from common.feed.nights import MORNING as DAWN
+from common.search.query_words import DATE_WORD, NO_YEAR, length, vocabulary
 
 if TYPE_CHECKING:
-    from common.discovery.query_words import Phrase
+    from common.search.query_words import Phrase
 
-DAWN: Final = time(5)
 NOON: Final = time(12)
-EVENING: Final = time(17)
-FRIDAY: Final = 4
-DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(days=7)
 PARTS: Final = {"morning": (DAWN, NOON), "afternoon": (NOON, EVENING)}
 ORDINALS: Final = ("st", "nd", "rd", "th")

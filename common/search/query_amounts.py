@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.query_words import length, vocabulary
 from common.money import LARGEST_AMOUNT_MINOR
+from common.search.query_words import length, vocabulary
 
 if TYPE_CHECKING:
-    from common.discovery.query_words import Phrase
+    from common.search.query_words import Phrase
 
 MINOR_UNITS: Final = 100
 SMALLEST_OF_A_RANGE: Final = 50

@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from common.discovery.schemas import LARGEST_RADIUS_KM
-from common.events.schemas import Genre, Venue
+from common.events.schemas import Genre
+from common.listings.cards import ListingCard
 from common.money import LARGEST_AMOUNT_MINOR, Currency, Money
+from common.nearby.schemas import LARGEST_RADIUS_KM
 from common.paging import CursorText, Page, PageSize
 from common.wire import Name, UtcDatetime, Wire
 
@@ -116,38 +117,13 @@ class Reason(Wire):
     text: str
 
 
-class FeedItem(Wire):
-    """An event in the feed. `minPrice` is the lowest price now; `available` is false once nothing can be held.
+class FeedItem(ListingCard):
+    """A card in the feed.
 
     `score` (0 to 1) and `confidence` come with the order `recommended`; confidence is the share of the score that
-    rests on something known. `distanceKm` comes with a place to measure from, `ratingAverage` with the first review.
+    rests on something known. `distanceKm` comes with a place to measure from.
     """
 
-    event_id: str
-    org_id: str
-    org_name: str
-    title: str
-    slug: str
-    summary: str
-    starts_at: UtcDatetime
-    ends_at: UtcDatetime
-    timezone: str
-    venue: Venue
-    venue_id: str
-    genres: tuple[str, ...]
-    artists: tuple[str, ...]
-    artist_ids: tuple[str, ...]
-    tour_id: str | None = None
-    age_restriction: int
-    min_price: Money
-    currency: Currency
-    available: bool
-    image_url: str | None = None
-    attendees: int
-    going: int
-    interested: int
-    rating_average: float | None = None
-    rating_count: int
     distance_km: float | None = None
     reasons: tuple[Reason, ...] = ()
     score: float | None = None

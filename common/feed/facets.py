@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from common.catalogue.genres import tree
-from common.discovery.feed_filters import Condition, Kind, in_currency, priced
-from common.discovery.feed_schemas import DateFacet, Facets, FeedSort, GenreFacet, PriceFacet
+from common.feed.filters import Condition, Kind, in_currency, priced
+from common.feed.schemas import DateFacet, Facets, FeedSort, GenreFacet, PriceFacet
 from common.memory import Memory
 from common.money import Money
 
 if TYPE_CHECKING:
-    from common.discovery.feed_filters import Matching
-    from common.discovery.feed_schemas import FeedQuery
+    from common.feed.filters import Matching
+    from common.feed.schemas import FeedQuery
 
 KEPT_FOR_S: Final = 30.0
 MOST_GENRES: Final = 100

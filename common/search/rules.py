@@ -11,24 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from common.catalogue.genres import with_ancestors
-from common.discovery.event_ranking import Wish
-from common.discovery.query_words import vocabulary
-from common.discovery.schemas import Listing
-from common.discovery.search_schemas import FoundEvent, Interpretation, Place, Relaxation
-from common.money import Money
+from common.search.query_words import vocabulary
+from common.search.ranking import Wish
+from common.search.schemas import Interpretation, Place, Relaxation
 from common.text import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from common.discovery.search_schemas import SearchQuery
-    from common.discovery.text_search import Term
+    from common.search.schemas import SearchQuery
+    from common.search.text_search import Term
 
 NO_DATES: Final[dict[str, Any]] = {"from_": None, "to": None, "running": False, "when": None}
 NO_PRICE: Final[dict[str, Any]] = {"min_price_minor": None, "max_price_minor": None, "currency": None}
 NO_GENRES: Final[dict[str, Any]] = {"genres": (), "mood": None}
-SHARED: Final = tuple(name for name in FoundEvent.model_fields if name in Listing.model_fields)
 
 
 def overridden(understood: Interpretation, query: SearchQuery) -> Interpretation:
@@ -95,9 +91,3 @@ def _relaxations(filters: Interpretation, query: SearchQuery) -> dict[Relaxation
         Relaxation.GENRES: {} if query.genre is not None else NO_GENRES,
         Relaxation.CITY: {} if query.city is not None else {"city": None},
     }
-
-
-def card(listing: Listing, now: datetime) -> FoundEvent:
-    """The event as a search shows it."""
-    price = Money(amount_minor=listing.lowest_price_minor(now), currency=listing.currency)
-    return FoundEvent(min_price=price, **{name: getattr(listing, name) for name in SHARED})

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from datetime import datetime
 
-    from common.discovery.schemas import Listing
+    from common.listings.schemas import Listing
 
 # `listings` is for reading: all columns and the listing itself as JSON. The documents are apart, so that a search reads
 # through narrow rows; who does not ask for `document` does not pay for it. Moments are whole seconds since 1970.

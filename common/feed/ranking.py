@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from common.catalogue.genres import tree, with_ancestors
-from common.discovery.feed_schemas import ReasonCode
+from common.feed.schemas import ReasonCode
 from common.geo import Point, distance_km
 
 if TYPE_CHECKING:

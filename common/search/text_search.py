@@ -15,14 +15,14 @@ from weakref import WeakKeyDictionary
 
 from pydantic import Field, StringConstraints
 
-from common.discovery.spelling import alike, allowed
+from common.search.spelling import alike, allowed
 from common.wire import Wire
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-    from common.discovery.listing_index import ListingIndex
+    from common.listings.index import ListingIndex
 
 MOST_WORDS: Final = 8
 MOST_ALTERNATIVES: Final = 3

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.search_schemas import FoundArtist, FoundVenue
+from common.search.schemas import FoundArtist, FoundVenue
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-    from common.discovery.text_search import Term
+    from common.search.text_search import Term
 
 VENUES: Final = """
 SELECT v.venue_id, v.name, v.address, v.city, v.latitude, v.longitude, v.upcoming

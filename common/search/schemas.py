@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from common.discovery.schemas import LARGEST_RADIUS_KM
-from common.events.schemas import Genre, Venue
-from common.money import LARGEST_AMOUNT_MINOR, Currency, Money
+from common.events.schemas import Genre
+from common.listings.cards import ListingCard
+from common.money import LARGEST_AMOUNT_MINOR, Currency
+from common.nearby.schemas import LARGEST_RADIUS_KM
 from common.paging import PageSize
 from common.wire import Name, UtcDatetime, Wire
 
@@ -104,30 +105,6 @@ class Relaxation(StrEnum):
     ANY_WORD = "anyWord"
 
 
-class FoundEvent(Wire):
-    """An event that was found; `minPrice` is the lowest price now, `available` is false once nothing can be held."""
-
-    event_id: str
-    slug: str
-    org_id: str
-    org_name: str
-    title: str
-    summary: str
-    starts_at: UtcDatetime
-    ends_at: UtcDatetime
-    timezone: str
-    venue: Venue
-    venue_id: str
-    genres: tuple[str, ...]
-    artists: tuple[str, ...]
-    artist_ids: tuple[str, ...]
-    age_restriction: int
-    min_price: Money
-    available: bool
-    attendees: int
-    image_url: str | None = None
-
-
 class Correction(Wire):
     """A word that no event has, and those that were looked for instead."""
 
@@ -146,7 +123,7 @@ class Understood(Wire):
 class FoundEvents(Understood):
     """A page of events, best first; no `nextCursor` means that these are the last."""
 
-    items: tuple[FoundEvent, ...]
+    items: tuple[ListingCard, ...]
     next_cursor: str | None = None
 
 
@@ -188,7 +165,7 @@ class FoundArtist(Wire):
 class FoundAll(Understood):
     """The best of each kind."""
 
-    events: tuple[FoundEvent, ...]
+    events: tuple[ListingCard, ...]
     venues: tuple[FoundVenue, ...]
     artists: tuple[FoundArtist, ...]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
-from common.discovery.schemas import Listing
 from common.events import rules
 from common.events.schemas import Event, EventStatus
 from common.events.store import EVENTS, refresh_of
+from common.listings.schemas import Listing
 from common.recount import recount as recount_document
 from common.social.rules import counts_of
 from common.social.schemas import Counted

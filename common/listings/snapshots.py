@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from common import clients, log
-from common.discovery.listing_tables import version
 from common.ids import new_id
+from common.listings.tables import version
 from common.transaction import committed
 from common.wire import Record, UtcDatetime
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from common import clients, clock, log
-from common.discovery import index_snapshots, listing_tables
-from common.discovery.listing_tables import SCHEMA
-from common.discovery.listings import LISTINGS
-from common.discovery.schemas import Listing
+from common.listings import snapshots as index_snapshots
+from common.listings import tables as listing_tables
+from common.listings.schemas import Listing
+from common.listings.store import LISTINGS
+from common.listings.tables import SCHEMA
 from common.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from google.cloud.firestore import AsyncClient, DocumentSnapshot
 
-    from common.discovery.index_snapshots import Snapshot
+    from common.listings.snapshots import Snapshot
 
 AnswerT = TypeVar("AnswerT")
 Change = tuple[Listing, datetime]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.query_parser import City
-from common.discovery.query_words import vocabulary
-from common.discovery.search_schemas import Place
 from common.geo import Point, distance_km
+from common.search.query_parser import City
+from common.search.query_words import vocabulary
+from common.search.schemas import Place
 from common.text import fold
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from common.discovery.query_words import Phrase
+    from common.search.query_words import Phrase
 
 NEAREST_KM: Final = 5.0
 FARTHEST_KM: Final = 15.0

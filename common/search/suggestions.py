@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.query_words import vocabulary
-from common.discovery.search_schemas import Suggestion, SuggestionKind
-from common.discovery.text_search import SHORTEST_BEGINNING, terms
+from common.search.query_words import vocabulary
+from common.search.schemas import Suggestion, SuggestionKind
+from common.search.text_search import SHORTEST_BEGINNING, terms
 from common.text import fold
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from common.discovery.listing_index import ListingIndex
+    from common.listings.index import ListingIndex
 
 CITIES: Final = (
     "SELECT MIN(city) FROM venues GROUP BY city_key HAVING city_key GLOB ? ORDER BY SUM(upcoming) DESC, city_key"

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from common import log
-from common.discovery import index_snapshots, listing_index
-from common.discovery.listing_tables import version
+from common.listings import index as listing_index
+from common.listings import snapshots as index_snapshots
+from common.listings.tables import version
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from common.discovery.index_snapshots import Pointer
+    from common.listings.snapshots import Pointer
 
 REBUILT_EVERY: Final = timedelta(hours=24)
 

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, ValidationError
 
-from common.discovery import event_ranking, listing_index, names, query_parser, search_rules, suggestions
-from common.discovery.event_ranking import Position
-from common.discovery.gazetteer import ListingGazetteer
-from common.discovery.search_schemas import (
+from common.errors import InvalidCursor
+from common.geo import Point
+from common.listings import index as listing_index
+from common.listings.cards import card
+from common.paging import decode_cursor, encode_cursor
+from common.search import names, query_parser, suggestions
+from common.search import ranking as event_ranking
+from common.search import rules as search_rules
+from common.search.gazetteer import ListingGazetteer
+from common.search.ranking import Position
+from common.search.schemas import (
     Correction,
     FoundAll,
     FoundEvents,
@@ -18,19 +25,16 @@ from common.discovery.search_schemas import (
     SearchQuery,
     Suggestions,
 )
-from common.discovery.text_search import MOST_WORDS, Term, terms
-from common.errors import InvalidCursor
-from common.geo import Point
-from common.paging import decode_cursor, encode_cursor
+from common.search.text_search import MOST_WORDS, Term, terms
 from common.text import fold
 from common.wire import Wire
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from common.discovery.event_ranking import Found
-    from common.discovery.listing_index import ListingIndex
-    from common.discovery.search_schemas import Relaxation, SearchAllQuery, SuggestionQuery
+    from common.listings.index import ListingIndex
+    from common.search.ranking import Found
+    from common.search.schemas import Relaxation, SearchAllQuery, SuggestionQuery
 
 LATEST: Final = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp())
 
@@ -96,7 +100,7 @@ def events_page(index: ListingIndex, db: sqlite3.Connection, query: SearchQuery,
             break
     shown = found[: query.limit]
     return FoundEvents(
-        items=tuple(search_rules.card(each.listing, now) for each in shown),
+        items=tuple(card(each.listing, now) for each in shown),
         next_cursor=_cursor(question, basis, shown[-1]) if len(found) > query.limit else None,
         interpretation=basis.filters,
         relaxed=relaxed,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from common.accounts import store as accounts
-from common.discovery import feed_candidates
-from common.discovery.facets import facets_of
-from common.discovery.feed_cards import Shown, cards
-from common.discovery.feed_filters import (
+from common.errors import InvalidCursor
+from common.feed import candidates as feed_candidates
+from common.feed.cards import Shown, cards
+from common.feed.facets import facets_of
+from common.feed.filters import (
     Kind,
     Moment,
     Visitor,
@@ -23,10 +24,9 @@ from common.discovery.feed_filters import (
     radius_of,
     seconds,
 )
-from common.discovery.feed_orders import DISTANCE_KINDS, is_ranked, nearest, order_of
-from common.discovery.feed_schemas import FeedPage
-from common.discovery.ranking import MOST_SERVED, Ranking
-from common.errors import InvalidCursor
+from common.feed.orders import DISTANCE_KINDS, is_ranked, nearest, order_of
+from common.feed.ranking import MOST_SERVED, Ranking
+from common.feed.schemas import FeedPage
 from common.ids import fingerprint
 from common.paging import decode_cursor, encode_cursor
 from common.social import store as social
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from common.discovery.feed_filters import Matching
-    from common.discovery.feed_orders import Position, Row
-    from common.discovery.feed_schemas import FeedQuery
-    from common.discovery.listing_index import ListingIndex
-    from common.discovery.ranking import Suitor
+    from common.feed.filters import Matching
+    from common.feed.orders import Position, Row
+    from common.feed.ranking import Suitor
+    from common.feed.schemas import FeedQuery
+    from common.listings.index import ListingIndex
     from common.tokens import Caller
 
 # Clocks of two instances differ: a cursor may come from one that is ahead.

@@ -6,10 +6,10 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from common.discovery.feed_filters import Condition, Kind, Matching, among, in_city, of_genres, place_of
-from common.discovery.feed_orders import nearest
-from common.discovery.feed_schemas import ReasonCode
-from common.discovery.ranking import Suitor, Wishes
+from common.feed.filters import Condition, Kind, Matching, among, in_city, of_genres, place_of
+from common.feed.orders import nearest
+from common.feed.ranking import Suitor, Wishes
+from common.feed.schemas import ReasonCode
 from common.geo import Point
 from common.text import fold
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable, Iterator
 
-    from common.discovery.feed_filters import Visitor
-    from common.discovery.feed_schemas import FeedQuery
+    from common.feed.filters import Visitor
+    from common.feed.schemas import FeedQuery
     from common.social.schemas import Taste
 
 # Are no more than these left by the filters, then all of them are ranked.
