@@ -76,11 +76,19 @@ def test_a_venue_that_nobody_described(host: Person, anonymous: httpx.Client, li
         "pastEvents": 0,
         "upcoming": {},
     }
-    taken = ("eventId", "slug", "title", "startsAt", "endsAt", "timezone", "venue", "genres")
-    assert card == {name: event[name] for name in taken} | {
+    taken = ("eventId", "orgId", "slug", "title", "startsAt", "endsAt", "timezone", "venue", "venueId", "genres")
+    assert card == {name: event[name] for name in (*taken, "artistIds", "ageRestriction")} | {
+        "orgName": "Mill Nights",
+        "summary": event["description"],
+        "artists": [],
         "minPrice": {"amountMinor": 40_000, "currency": "INR"},
+        "currency": "INR",
         "available": True,
         "imageUrl": "https://i.example/1",
+        "attendees": 0,
+        "going": 0,
+        "interested": 0,
+        "ratingCount": 0,
     }
     assert anonymous.get(f"/v1/venues/an-older-name-{MILL}").json() == anonymous.get(f"/v1/venues/{MILL}").json()
 
@@ -162,7 +170,8 @@ def test_an_organizers_page_says_what_is_public_only(
     gateway.run(listings.update(rated["eventId"], ratingCount=1, ratingSum=1))
     list_event(host, org_id=org_id, visibility="private")
     page = accepted(anonymous.get(f"/v1/organizers/mill-nights-{org_id}"))
-    assert page.pop("upcoming")["items"][0]["rating"] == {"average": 1.0, "count": 1}
+    [card] = page.pop("upcoming")["items"]
+    assert (card["ratingAverage"], card["ratingCount"]) == (1.0, 1)
     assert page == said | {
         "orgId": org_id,
         "slug": f"mill-nights-{org_id}",
