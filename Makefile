@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fire lint types bench openapi costs infra-check images clean
+.PHONY: help run test fire fuzz lint types bench openapi costs infra-check images clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,6 +22,9 @@ test: lint types ## Lint, types, then every test on real emulators: what CI runs
 fire: $(INSTALLED) ## Every crash, fault and order of events at every remote call, with a summary
 	MARQUEE_FIRE=full $(RUN) -m pytest tests/fire -n auto
 
+fuzz: $(INSTALLED) ## Thousands of generated calls, good and bad, to every route of openapi.json
+	MARQUEE_FUZZ=full $(RUN) -m pytest tests/fuzz -n auto
+
 lint: $(INSTALLED) ## Check style and format
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -29,8 +32,9 @@ lint: $(INSTALLED) ## Check style and format
 types: $(INSTALLED) ## Check types
 	$(RUN) -m mypy
 
-bench: $(INSTALLED) ## Measure bookings and requests per second
+bench: $(INSTALLED) ## Measure bookings and requests per second, and searches
 	$(RUN) -m bench
+	$(RUN) -m bench.search
 
 openapi: $(INSTALLED) ## Write openapi.json, manifest.json and docs/roles.md from the code
 	$(RUN) -m manifest

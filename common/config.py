@@ -24,6 +24,10 @@ class Config:
     trigger_url_template: str = ""
     cloud_tasks_emulator_host: str = ""
     allowed_origins: str = ""
+    public_base_url: str = "https://marquee.example"
+    app_link_template: str = "marquee://events/{event_id}"
+    compute_api_base: str = "https://compute.googleapis.com"
+    cdn_url_map: str = ""
     hold_seconds: int = 600
     booking_fee_basis_points: int = 1_000
     payout_after_days: int = 3

@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from common import http
 from common.access import Access, SignIn
+from common.caching import Cache, Until, with_caching
 from common.errors import (
     MethodNotAllowed,
     NotFound,
@@ -26,6 +27,7 @@ from common.wire import Empty, Wire
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from common.http import Refusal
     from common.tokens import Caller
 
 BodyT = TypeVar("BodyT", bound=Wire, default=Empty)
@@ -74,7 +76,16 @@ class EndpointSpec:
     max_body_bytes: int
     resources: Resources
     secrets: tuple[str, ...]
+    cache: Cache | None
+    media_type: str
+    moves: bool
+    refusal: Refusal
     pattern: re.Pattern[str] = field(repr=False)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What a caller may send: whatever caches may keep can be asked for its headers alone, too."""
+        return (self.method, "HEAD") if self.cache else (self.method,)
 
 
 @dataclass(frozen=True)
@@ -119,8 +130,8 @@ class Endpoint(Protocol):
     async def __call__(self, request: Request) -> Response: ...
 
 
-# A reply is a model, nothing (204), or a Response where the handler sets its own headers.
-Handler = Callable[[Call[Any, Any]], Awaitable[Wire | Response | None]]
+# A reply is a model, nothing (204), or a Response where the handler sets its own headers; `Until` a time, if need be.
+Handler = Callable[[Call[Any, Any]], Awaitable[Wire | Response | Until | None]]
 
 
 def endpoint(
@@ -137,8 +148,16 @@ def endpoint(
     max_body_bytes: int = 64 * 1024,
     resources: Resources = Resources(),
     secrets: tuple[str, ...] = (),
+    cache: Cache | None = None,
+    media_type: str = "application/json",
+    moves: bool = False,
+    refusal: Refusal = http.problem_json,
 ) -> Callable[[Handler], Endpoint]:
-    """Declare an endpoint. The decorated function takes a Starlette request and carries `.spec`."""
+    """Declare an endpoint. The decorated function takes a Starlette request and carries `.spec`.
+
+    Without `cache`, which is for GET, nobody keeps a reply. `moves`: it may also redirect to the present address.
+    `refusal` writes the body of an error where that is not to be a problem document.
+    """
 
     def declare(handler: Handler) -> Endpoint:
         summary, _, description = (handler.__doc__ or "").strip().partition("\n")
@@ -160,11 +179,15 @@ def endpoint(
             max_body_bytes=max_body_bytes,
             resources=resources,
             secrets=secrets,
+            cache=cache,
+            media_type=media_type,
+            moves=moves,
+            refusal=refusal,
             pattern=re.compile(f"^{template}$"),
         )
 
         async def function(request: Request) -> Response:
-            return await http.respond(request, spec.name, lambda: _serve(spec, handler, request))
+            return await http.respond(request, spec.name, lambda: _serve(spec, handler, request), spec.refusal)
 
         function.__name__, function.__qualname__ = handler.__name__, handler.__qualname__
         function.__module__, function.__doc__ = handler.__module__, handler.__doc__
@@ -178,9 +201,9 @@ def endpoint(
 async def _serve(spec: EndpointSpec, handler: Handler, request: Request) -> Response:
     """Check everything that the declaration promises, in the order in which a caller may learn of it."""
     if request.method == "OPTIONS":
-        return http.preflight(spec.method)
-    if request.method != spec.method:
-        raise MethodNotAllowed(allow=spec.method)
+        return http.preflight(", ".join(spec.methods))
+    if request.method not in spec.methods:
+        raise MethodNotAllowed(allow=", ".join(spec.methods))
     found = spec.pattern.fullmatch(request.url.path)
     if found is None:
         raise NotFound
@@ -209,9 +232,18 @@ async def _serve(spec: EndpointSpec, handler: Handler, request: Request) -> Resp
 
 
 async def _reply(spec: EndpointSpec, handler: Handler, call: Call[Any, Any]) -> Response:
-    reply = await handler(call)
-    if isinstance(reply, Response):
-        return reply
-    if reply is None:
-        return Response(status_code=204)
-    return http.json_reply(reply, spec.status)
+    answer = await handler(call)
+    reply, changes_at = (answer.reply, answer.changes_at) if isinstance(answer, Until) else (answer, None)
+    if isinstance(reply, Wire):
+        reply = http.json_reply(reply, spec.status)
+    response = Response(status_code=204) if reply is None else reply
+    if spec.cache is None:
+        return response
+    return with_caching(
+        response,
+        spec.cache,
+        call.path,
+        signed_in=call.caller is not None,
+        if_none_match=call.headers.get("if-none-match"),
+        changes_at=changes_at,
+    )

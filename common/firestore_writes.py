@@ -79,10 +79,10 @@ def _document(into: Any, reference: BaseDocumentReference, fields: Mapping[str, 
 
 def _put_all(into: Any, fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
-        _put(into[name], value)
+        put_value(into[name], value)
 
 
-def _put(into: Any, value: object) -> None:
+def put_value(into: Any, value: object) -> None:
     """Set a google.firestore.v1.Value."""
     put = PUT.get(type(value))
     if put is not None:
@@ -121,7 +121,7 @@ def _map(into: Any, value: Mapping[str, Any]) -> None:
 def _array(into: Any, value: Sequence[Any]) -> None:
     into.array_value.SetInParent()
     for item in value:
-        _put(into.array_value.values.add(), item)
+        put_value(into.array_value.values.add(), item)
 
 
 def _time(into: Any, value: datetime) -> None:

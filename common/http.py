@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
@@ -27,7 +29,7 @@ from common.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from starlette.requests import Request
 
@@ -50,9 +52,19 @@ SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _request_id: ContextVar[str] = ContextVar("request_id")
+# Writes a refusal, from the problem and the request's id.
+Refusal = Callable[[Problem, str], Response]
 
 
-async def respond(request: Request, name: str, serve: Callable[[], Awaitable[Response]]) -> Response:
+def problem_json(problem: Problem, for_request: str) -> Response:
+    """The problem document, for programs."""
+    body = json.dumps(problem.document(for_request), default=str)
+    return Response(body, problem.status, media_type=PROBLEM_JSON)
+
+
+async def respond(
+    request: Request, name: str, serve: Callable[[], Awaitable[Response]], refusal: Refusal = problem_json
+) -> Response:
     """Run one request to its end: whatever happens inside becomes a reply, a log line, and headers."""
     started = time.perf_counter()
     _request_id.set(_accepted_request_id(request))
@@ -60,13 +72,13 @@ async def respond(request: Request, name: str, serve: Callable[[], Awaitable[Res
     try:
         response = await serve()
     except Problem as problem:
-        response = problem_reply(problem, request_id(request))
+        response = _refused(problem, request_id(request), refusal)
     except ClientDisconnect:
         response = Response(status_code=499)
     except Exception as failure:
         unforeseen = _as_problem(failure)
         log.error("request failed", cause=failure, code=unforeseen.code)
-        response = problem_reply(unforeseen, request_id(request))
+        response = _refused(unforeseen, request_id(request), refusal)
     for header, value in SECURITY_HEADERS.items():
         response.headers.setdefault(header, value)
     response.headers["X-Request-ID"] = request_id(request)
@@ -93,17 +105,16 @@ def _as_problem(failure: Exception) -> Problem:
     return Problem()
 
 
-def problem_reply(problem: Problem, for_request: str) -> Response:
-    """The problem document with the headers that belong to it."""
-    headers = {}
+def _refused(problem: Problem, for_request: str, refusal: Refusal) -> Response:
+    """The refusal with the headers that belong to it."""
+    response = refusal(problem, for_request)
     if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
+        response.headers["Retry-After"] = str(problem.retry_after)
     if problem.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        response.headers["WWW-Authenticate"] = "Bearer"
     if problem.status == 405:
-        headers["Allow"] = str(problem.extensions.get("allow", ""))
-    body = json.dumps(problem.document(for_request), default=str)
-    return Response(body, problem.status, headers, PROBLEM_JSON)
+        response.headers["Allow"] = str(problem.extensions.get("allow", ""))
+    return response
 
 
 def json_reply(reply: Wire, status: int) -> Response:
@@ -133,10 +144,12 @@ def _allow_origin(request: Request, response: Response) -> None:
     origin = request.headers.get("origin")
     allowed = config().allowed_origins.replace(" ", "").split(",")
     if config().allowed_origins:
-        response.headers["Vary"] = "Origin"  # also to others: a cache must not hand them a reply without the headers
+        response.headers.add_vary_header(
+            "Origin"
+        )  # also to others: a cache must not hand them a reply without the headers
     if origin and origin in allowed:
         response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After, Idempotent-Replayed"
+        response.headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After, Idempotent-Replayed, ETag"
 
 
 def preflight(method: str) -> Response:
@@ -145,7 +158,7 @@ def preflight(method: str) -> Response:
         status_code=204,
         headers={
             "Access-Control-Allow-Methods": method,
-            "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, X-Request-ID",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-Request-ID",
             "Access-Control-Max-Age": "3600",
         },
     )
@@ -199,7 +212,15 @@ def parse_body(request: Request, raw: bytes, model: type[ModelT]) -> ModelT:
 
 
 def parse_query(request: Request, model: type[ModelT]) -> ModelT:
-    """The query string as its model."""
+    """The query string as its model. What comes twice is refused: a proxy might take another one than we."""
+    counted = Counter(name for name, _ in request.query_params.multi_items())
+    twice = [
+        {"field": name, "code": "duplicated", "message": "must come once"}
+        for name, count in counted.items()
+        if count > 1
+    ]
+    if twice:
+        raise ValidationFailed(errors=twice)
     try:
         return model.model_validate_strings(dict(request.query_params), by_alias=True, by_name=False)
     except ValidationError as invalid:

@@ -18,9 +18,10 @@ ValueT = TypeVar("ValueT")
 
 
 class Memory(Generic[ValueT]):
-    """Values by key, each for `KEPT_FOR_S` from when it was read, the oldest making room for more."""
+    """Values by key, each for `KEPT_FOR_S` or as given from when it was read, the oldest making room for more."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_for_s: float | None = None) -> None:
+        self._kept_for_s = kept_for_s
         # A client belongs to one project: what was read through another one is never met.
         self._kept: WeakKeyDictionary[AsyncClient, OrderedDict[str, tuple[float, ValueT]]] = WeakKeyDictionary()
 
@@ -34,7 +35,8 @@ class Memory(Generic[ValueT]):
         if self.recall(key) is not None:
             return
         kept = self._of_this_client()
-        kept[key] = (time.monotonic() + KEPT_FOR_S, value)
+        lasts = KEPT_FOR_S if self._kept_for_s is None else self._kept_for_s
+        kept[key] = (time.monotonic() + lasts, value)
         kept.move_to_end(key)
         if len(kept) > MOST_KEPT:
             kept.popitem(last=False)

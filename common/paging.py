@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated, Final, Generic, TypeVar
 
@@ -16,6 +18,7 @@ from common.wire import Wire
 
 ItemT = TypeVar("ItemT", bound=Wire)
 MOST_ITEMS: Final = 100
+HALF_A_PAIR: Final = re.compile(r"[\ud800-\udfff]")
 PageSize = Annotated[int, Field(ge=1, le=MOST_ITEMS)]
 CursorText = Annotated[str, Field(max_length=1024)]
 
@@ -33,6 +36,17 @@ def encode_cursor(query: str, *position: str | float | int) -> str:
     return base64.urlsafe_b64encode(json.dumps(document, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
+def moment(text: str | float) -> datetime:
+    """The time at a cursor's position. InvalidCursor where it is none."""
+    try:
+        found = datetime.fromisoformat(str(text))
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidCursor from None
+    raise InvalidCursor
+
+
 def decode_cursor(cursor: str, query: str, *kinds: type) -> tuple[str | float | int, ...]:
     """The position, with one value of each of `kinds`. InvalidCursor if it is forged or from another query."""
     try:
@@ -45,6 +59,8 @@ def decode_cursor(cursor: str, query: str, *kinds: type) -> tuple[str | float | 
         and document[0] == fingerprint(query.encode())[:12]
         and all(type(value) is kind for value, kind in zip(document[1:], kinds, strict=True))
         and all(isfinite(value) for value in document[1:] if isinstance(value, float))
+        # Half a surrogate pair is text in JSON and nowhere else.
+        and not any(HALF_A_PAIR.search(value) for value in document[1:] if isinstance(value, str))
     )
     if not fits:
         raise InvalidCursor

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+# pydantic alone takes a bare number for seconds since 1970.
+DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+_AWARE: Final = TypeAdapter(AwareDatetime)
+
+
+def _written_out(moment: object) -> object:
+    if not isinstance(moment, str):
+        return moment
+    if not DATE_AND_TIME.match(moment):
+        raise ValueError("must be an RFC 3339 date and time such as 2030-01-31T18:30:00Z")
+    try:
+        return _AWARE.validate_python(moment)
+    except ValidationError as invalid:
+        [error] = invalid.errors(include_url=False, include_input=False, include_context=False)
+        raise PydanticCustomError(error["type"], error["msg"]) from None
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -20,7 +47,7 @@ def _in_utc(moment: datetime) -> datetime:
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond, tzinfo=UTC)
 
 
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
 EmailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$", max_length=254)]

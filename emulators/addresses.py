@@ -111,6 +111,7 @@ def environment(ports: Ports, project: str, state: Path) -> dict[str, str]:
     keys = f"{services}/oauth2/v3/certs"
     return {
         "GATEWAY_URL": gateway,
+        "PUBLIC_BASE_URL": gateway,
         "GOOGLE_CLOUD_PROJECT": project,
         "LOCATION": LOCATION,
         "FIRESTORE_EMULATOR_HOST": f"{HOST}:{ports.firestore}",

@@ -42,7 +42,7 @@ class ByMethod:
     """One path with several functions behind it, told apart by method."""
 
     def __init__(self, functions: list[Endpoint]) -> None:
-        self._functions = {function.spec.method: function for function in functions}
+        self._functions = {method: function for function in functions for method in function.spec.methods}
 
     async def __call__(self, request: Request) -> Response:
         methods = ", ".join(sorted(self._functions))

@@ -47,12 +47,12 @@ class Installation:
 def find_or_install() -> Installation:
     """Everything at once, under a lock: two runs must not install into one directory."""
     with _locked(LOCAL / "install.lock"):
-        java, node = str(_java()), _node()
-        _firebase_tools(node)
+        java, runtime = str(_java()), node()
+        _firebase_tools(runtime)
         return Installation(
-            firestore=(java, *_firestore_jar(node)),
-            pubsub=(java, "-jar", str(_pubsub_jar(node))),
-            auth=(node, str(HERE / "auth_emulator.js")),
+            firestore=(java, *_firestore_jar(runtime)),
+            pubsub=(java, "-jar", str(_pubsub_jar(runtime))),
+            auth=(runtime, str(HERE / "auth_emulator.js")),
             storage=(str(_storage_binary()),),
         )
 
@@ -84,7 +84,8 @@ def _java_version(java: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _node() -> str:
+def node() -> str:
+    """A Node.js that is new enough."""
     found = shutil.which("node")
     if found is not None:
         match = re.match(r"v(\d+)\.", _output(found, "--version"))

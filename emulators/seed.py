@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from emulators.seed_data import SeedEvent, SeedOrganization, events, organizations
+from emulators.seed_data import (
+    SeedDescription,
+    SeedEvent,
+    SeedOrganization,
+    SeedTour,
+    descriptions,
+    events,
+    organizations,
+    tours_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +44,12 @@ class Sown:
 
 @dataclass(frozen=True)
 class _Host:
+    """A signed-in owner, their organization, and its tours by their titles."""
+
     organization: SeedOrganization
     org_id: str
     token: str
+    tours: dict[str, str]
 
 
 @dataclass
@@ -105,6 +117,9 @@ async def sow(
         async with asyncio.TaskGroup() as planting:
             for event in planned:
                 planting.create_task(plant(hosts[event.organization.name], event))
+        async with asyncio.TaskGroup() as describing:
+            for said in descriptions(planned):
+                describing.create_task(_describe(cloud, hosts[said.organization.name], said))
     except ExceptionGroup as failures:
         # The first says why; those after it are mostly its echo.
         raise failures.exceptions[0] from None
@@ -118,7 +133,17 @@ async def _host(cloud: _LocalCloud, organization: SeedOrganization) -> _Host:
     made = await cloud.call(
         "POST", "/v1/organizations", token, body, key=f"seed-organization-{organization.host_phone.lstrip('+')}"
     )
-    return _Host(organization, made.json()["orgId"], token)
+    org_id = made.json()["orgId"]
+    await cloud.call("PATCH", f"/v1/organizations/{org_id}", token, {"description": organization.about})
+    begun = {each.title: await _tour_id(cloud, token, org_id, each) for each in tours_of(organization)}
+    return _Host(organization, org_id, token, begun)
+
+
+async def _tour_id(cloud: _LocalCloud, token: str, org_id: str, tour: SeedTour) -> str:
+    body = {"orgId": org_id, "title": tour.title, "description": tour.about}
+    key = f"seed-tour-{tour.title.replace(' ', '-')}"
+    tour_id: str = (await cloud.call("POST", "/v1/tours", token, body, key=key)).json()["tourId"]
+    return tour_id
 
 
 async def _sign_in(cloud: _LocalCloud, phone: str) -> str:
@@ -142,7 +167,8 @@ async def _sign_in(cloud: _LocalCloud, phone: str) -> str:
 
 
 async def _publish(cloud: _LocalCloud, host: _Host, event: SeedEvent) -> None:
-    body = {"orgId": host.org_id, **event.body}
+    tour = {"tourId": host.tours[event.tour.title]} if event.tour else {}
+    body = {"orgId": host.org_id, **event.body, **tour}
     made = await cloud.call("POST", "/v1/events", host.token, body, key=f"seed-event-{event.key}")
     path = f"/v1/events/{made.json()['eventId']}"
     published = await cloud.call("POST", f"{path}/publish", host.token, accepts=(409,))
@@ -151,6 +177,14 @@ async def _publish(cloud: _LocalCloud, host: _Host, event: SeedEvent) -> None:
         found = await cloud.call("GET", path, host.token)
         if found.json()["status"] != "published":
             raise SeedRefused(f"POST {path}/publish answered 409: {published.text}")
+
+
+async def _describe(cloud: _LocalCloud, host: _Host, said: SeedDescription) -> None:
+    org = {"orgId": host.org_id}
+    page = (await cloud.call("POST", said.path, host.token, {**org, **said.is_about})).json()
+    path = f"{said.path}/{page.get('venueId') or page['artistId']}"
+    # On another day another host may have the first event: the description stays that of the first.
+    await cloud.call("PUT", path, host.token, {**org, **said.body}, accepts=(409,))
 
 
 def _tell(done: int, total: int) -> None:

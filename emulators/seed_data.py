@@ -14,8 +14,10 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from common.text import slug
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 EVENTS: Final = 200
 DAYS: Final = 30
@@ -34,6 +36,7 @@ class SeedOrganization(_Read):
     """An organization and the phone number of the host who owns it."""
 
     name: str
+    about: str
     country: str
     currency: str
     host_phone: str
@@ -54,6 +57,22 @@ class _Venue(_Read):
     capacity: int
     holds: tuple[str, ...]
     """Ids of the formats that take place here."""
+    about: str | None = None
+
+
+class SeedTour(_Read):
+    """A series: all that an organization holds of a format."""
+
+    organization: str
+    format: str
+    title: str
+    about: str
+
+
+class _Artist(_Read):
+    name: str
+    genres: tuple[str, ...]
+    about: str
 
 
 class _Format(_Read):
@@ -64,6 +83,8 @@ class _Format(_Read):
     starts: tuple[time, ...]
     hours: int
     age: int
+    doors_minutes: int
+    dress_code: str | None = None
     prices: tuple[int, ...]
     weekdays: tuple[int, ...]
     artists: tuple[str, ...]
@@ -76,15 +97,28 @@ class _Data(_Read):
     cities: dict[str, _City]
     organizations: tuple[SeedOrganization, ...]
     venues: tuple[_Venue, ...]
+    tours: tuple[SeedTour, ...]
+    artists: tuple[_Artist, ...]
     formats: tuple[_Format, ...]
 
 
 @dataclass(frozen=True)
 class SeedEvent:
-    """The body of POST /v1/events but for `orgId`, which only the API knows."""
+    """The body of POST /v1/events but for `orgId` and `tourId`, which only the API knows."""
 
     key: str
     organization: SeedOrganization
+    body: Mapping[str, Any]
+    tour: SeedTour | None = None
+
+
+@dataclass(frozen=True)
+class SeedDescription:
+    """What the organization of an event says of its venue or an artist: the bodies of POST and then PUT."""
+
+    organization: SeedOrganization
+    path: str
+    is_about: Mapping[str, Any]
     body: Mapping[str, Any]
 
 
@@ -96,6 +130,35 @@ def _data() -> _Data:
 def organizations() -> tuple[SeedOrganization, ...]:
     """The first one has the running event."""
     return _data().organizations
+
+
+def tours_of(organization: SeedOrganization) -> tuple[SeedTour, ...]:
+    """The series that some of its events belong to."""
+    return tuple(tour for tour in _data().tours if tour.organization == organization.name)
+
+
+def descriptions(planned: Sequence[SeedEvent]) -> Iterator[SeedDescription]:
+    """Some venues and artists are described, each by whoever has the first event there or with them."""
+    for venue in _data().venues:
+        event = next((each for each in planned if each.body["venue"] == _place(venue)), None)
+        if venue.about and event:
+            said = {"capacity": venue.capacity, "timezone": event.body["timezone"]} | _said(venue.name, venue.about)
+            yield SeedDescription(event.organization, "/v1/venues", _place(venue), said)
+    for artist in _data().artists:
+        event = next((each for each in planned if artist.name in _playing(each)), None)
+        if event:
+            said = {"genres": list(artist.genres)} | _said(artist.name, artist.about)
+            yield SeedDescription(event.organization, "/v1/artists", {"name": artist.name}, said)
+
+
+def _playing(event: SeedEvent) -> set[str]:
+    return {entry["artist"] for entry in event.body["lineup"]}
+
+
+def _said(name: str, about: str) -> dict[str, Any]:
+    words = slug(name)
+    site = {"label": "Website", "url": f"https://{words}.marquee.example"}
+    return {"description": about, "images": [_image(words, name)], "links": [site]}
 
 
 def events(now: datetime) -> tuple[SeedEvent, ...]:
@@ -129,9 +192,11 @@ def _event(number: int, organization: SeedOrganization, venue: _Venue, night: _F
     ends_at = starts_at + timedelta(hours=night.hours)
     artist, second, *others = chance.sample(night.artists, min(len(night.artists), chance.randint(2, 4)))
     words = {"artist": artist, "second": second, "venue": venue.name, "city": venue.city}
+    series = {tour.format: tour for tour in tours_of(organization)}
     return SeedEvent(
         key=f"{number}-{today:%Y%m%d}",
         organization=organization,
+        tour=series.get(night.id),
         body={
             "title": chance.choice(night.titles).format(**words),
             "description": f"{chance.choice(night.about).format(**words)} {chance.choice(night.more)}",
@@ -144,6 +209,9 @@ def _event(number: int, organization: SeedOrganization, venue: _Venue, night: _F
             "tiers": _tiers(chance, organization.currency, venue, night, starts_at, (starts_at.date() - today).days),
             "ageRestriction": night.age,
             "visibility": "public",
+            "doorsAt": _wire(starts_at - timedelta(minutes=night.doors_minutes)),
+            "dressCode": night.dress_code,
+            "images": [_image(f"{night.id}-{chance.randint(1, 4)}", f"{artist} at {venue.name}")],
         },
     )
 
@@ -181,6 +249,9 @@ def _running_event(now: datetime) -> SeedEvent:
             ],
             "ageRestriction": 18,
             "visibility": "public",
+            "doorsAt": _wire(starts_at - timedelta(minutes=30)),
+            "dressCode": "Whatever stays dry on grass",
+            "images": [_image("festival-1", "The lawn at dusk")],
         },
     )
 
@@ -251,6 +322,10 @@ def _place(venue: _Venue) -> dict[str, Any]:
         "latitude": venue.latitude,
         "longitude": venue.longitude,
     }
+
+
+def _image(name: str, alt: str) -> dict[str, str]:
+    return {"url": f"https://images.marquee.example/{name}.jpg", "alt": alt}
 
 
 def _price(whole: int, currency: str) -> dict[str, Any]:

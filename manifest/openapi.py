@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
 from common import errors
 from common.access import SignIn
-from common.endpoint import PATH_PARAMETER, EndpointSpec, Idempotency
+from common.endpoint import PATH_PARAMETER, PATH_VALUE, EndpointSpec, Idempotency
+from common.http import PROBLEM_JSON, problem_json
 
 if TYPE_CHECKING:
     from common.errors import Problem
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from manifest.discover import Manifest
 
 Schema = dict[str, Any]
+JSON = "application/json"
 REFERENCE = "#/components/schemas/{model}"
 PROBLEM_SCHEMA: Schema = {
     "title": "Problem",
@@ -49,6 +52,8 @@ def openapi(manifest: Manifest, version: str) -> Schema:
         list(dict.fromkeys(requests + replies)),  # type: ignore[arg-type]  # the modes are its two literals
         ref_template=REFERENCE,
     )
+    # A query is described parameter by parameter, but what these refer to is described here.
+    shared = [spec.query.model_json_schema(ref_template=REFERENCE).get("$defs", {}) for spec in specs if spec.query]
     paths: Schema = {}
     for spec in specs:
         paths.setdefault(spec.path, {})[spec.method.lower()] = _operation(spec, references)
@@ -63,7 +68,7 @@ def openapi(manifest: Manifest, version: str) -> Schema:
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}) | {"Problem": PROBLEM_SCHEMA},
+            "schemas": dict(ChainMap(definitions.get("$defs", {}), *shared, {"Problem": PROBLEM_SCHEMA})),
             "securitySchemes": {
                 "firebase": {
                     "type": "http",
@@ -90,7 +95,7 @@ def _operation(spec: EndpointSpec, references: Any) -> Schema:
         schema = references[(spec.body, "validation")]
         operation["requestBody"] = {
             "required": any(field.is_required() for field in spec.body.model_fields.values()),
-            "content": {"application/json": {"schema": schema}},
+            "content": {JSON: {"schema": schema}},
         }
     if spec.access.sign_in is SignIn.REQUIRED:
         operation["security"] = [{"firebase": []}]
@@ -102,7 +107,7 @@ def _operation(spec: EndpointSpec, references: Any) -> Schema:
 
 def _parameters(spec: EndpointSpec) -> list[Schema]:
     parameters: list[Schema] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{PATH_VALUE}$"}}
         for name in PATH_PARAMETER.findall(spec.path)
     ]
     if spec.query:
@@ -124,26 +129,44 @@ def _query_parameters(model: type[Wire]) -> list[Schema]:
     schema = model.model_json_schema(ref_template=REFERENCE)
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": shape}
+        {"name": name, "in": "query", "required": name in required, "schema": _without_null(shape)}
         for name, shape in schema["properties"].items()
     ]
+
+
+def _without_null(shape: Schema) -> Schema:
+    """A query string has no null: what may be absent is not required, which is said already."""
+    kinds = [kind for kind in shape.get("anyOf", ()) if kind != {"type": "null"}]
+    if not kinds:
+        return shape
+    rest = {key: value for key, value in shape.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
 
 
 def _responses(spec: EndpointSpec, references: Any) -> Schema:
     success: Schema = {"description": spec.returns.__doc__ or "Done" if spec.returns else "Done"}
     if spec.returns:
-        success["content"] = {"application/json": {"schema": references[(spec.returns, "serialization")]}}
+        success["content"] = {spec.media_type: {"schema": references[(spec.returns, "serialization")]}}
+    elif spec.media_type != JSON:
+        success["content"] = {spec.media_type: {"schema": {"type": "string"}}}
     responses: Schema = {str(spec.status): success}
+    if spec.moves:
+        responses["301"] = {"description": "This is now at the address in `Location`"}
+    if spec.cache:
+        responses["304"] = {"description": "What the caller has, by its `ETag` in `If-None-Match`, still holds"}
     by_status: dict[int, list[type[Problem]]] = {}
     for problem in (*_wrapper_errors(spec), *spec.errors):
         by_status.setdefault(problem.status, []).append(problem)
     for status, problems in sorted(by_status.items()):
         codes = " · ".join(f"`{problem.code}` {problem.title}" for problem in dict.fromkeys(problems))
-        responses[str(status)] = {
-            "description": codes,
-            "content": {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="Problem")}}},
-        }
+        responses[str(status)] = {"description": codes, "content": _refusal(spec)}
     return responses
+
+
+def _refusal(spec: EndpointSpec) -> Schema:
+    if spec.refusal is problem_json:
+        return {PROBLEM_JSON: {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
+    return {spec.media_type: {"schema": {"type": "string"}}}
 
 
 def _wrapper_errors(spec: EndpointSpec) -> list[type[Problem]]:
@@ -155,7 +178,8 @@ def _wrapper_errors(spec: EndpointSpec) -> list[type[Problem]]:
         found.append(errors.Forbidden)
     if "{" in spec.path:
         found.append(errors.NotFound)
-    if spec.body:
+    # Where nobody signs in, the body is a provider's.
+    if spec.access.sign_in is not SignIn.NONE or spec.body:
         found += [errors.MalformedJson, errors.BodyTooLarge, errors.UnsupportedMediaType]
     if spec.idempotency is not Idempotency.NONE:
         found += [errors.IdempotencyKeyReused, errors.InvalidIdempotencyKey]

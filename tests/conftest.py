@@ -95,6 +95,7 @@ def project(
     variables = {
         "GOOGLE_CLOUD_PROJECT": f"demo-{own}",
         "GATEWAY_URL": gateway.url,
+        "PUBLIC_BASE_URL": gateway.url,
         "TRIGGER_URL_TEMPLATE": gateway.url + "/triggers/{name}",
         "FIREBASE_KEYS_URL": keys_server.url,
         "OIDC_KEYS_URL": keys_server.url,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic.alias_generators import to_camel
+
 from common.catalogue.rules import artist_id, venue_id
 from common.errors import NotFound, Problem, ValidationFailed
 from common.events.schemas import (
     LARGEST_CAPACITY,
     Event,
+    EventFields,
     EventReply,
     EventStatus,
     PriceUntil,
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from common.events.schemas import EventPatch, EventRequest, LineupEntry, Tier, TierPatch, Venue
 
 LONGEST_EVENT: Final = timedelta(days=30)
+EARLIEST_DOORS: Final = timedelta(hours=24)
+MAY_LACK: Final = frozenset(name for name, field in EventFields.model_fields.items() if field.default is None)
+FIXED_AFTER_START: Final = ("starts_at", "doors_at", "timezone", "venue")
 BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -50,6 +56,18 @@ class EventCompleted(EventStateConflict):
 
 class TiersFixed(EventStateConflict):
     code, title = "tiers_fixed", "The tiers of a published event cannot change"
+
+
+class FixedAfterSales(EventStateConflict):
+    code, title = "fixed_after_sales", "Tickets are held or sold: this can no longer change"
+
+
+class FixedAfterStart(EventStateConflict):
+    code, title = "fixed_after_start", "The event has started: this can no longer change"
+
+
+class EventNotPublished(EventStateConflict):
+    code, title = "event_not_published", "The event is not published yet"
 
 
 class EventIncomplete(EventStateConflict):
@@ -88,9 +106,10 @@ def new_event(request: EventRequest, event_id: str, currency: str, country: str,
 
 
 def changed(event: Event, patch: EventPatch, now: datetime) -> Event:
-    """The event after an organizer's change."""
+    """The event after an organizer's change, if its state allows it; what sales forbid is `fixed_once_sold`."""
     given: dict[str, Any] = {name: getattr(patch, name) for name in patch.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None}
+    # Null takes away only what an event can be without.
+    given = {name: value for name, value in given.items() if value is not None or name in MAY_LACK}
     require_open(event, now)
     if event.status is EventStatus.PUBLISHED and "tiers" in given:
         raise TiersFixed("Change one of them with PATCH /v1/events/{eventId}/tiers/{tierId}.")
@@ -105,10 +124,34 @@ def changed(event: Event, patch: EventPatch, now: datetime) -> Event:
     if patch.tiers is not None:
         given |= {"tiers": _with_ids(patch.tiers, event.event_id, now)} | _min_prices(patch.tiers)
     after = event.model_copy(update=given | {"updated_at": now})
+    if event.status is EventStatus.PUBLISHED:
+        _require_allowed(event, after, now)
     _check(after, now)
     if after.status is EventStatus.PUBLISHED:
         _require_complete(after, now)
     return after
+
+
+def fixed_once_sold(before: Event, after: Event) -> list[dict[str, str]]:
+    """What of this change is not allowed while a unit is held or sold: nobody loses what they bought by it."""
+    if before.status is not EventStatus.PUBLISHED:
+        return []
+    errors = []
+    if after.age_restriction > before.age_restriction:
+        errors.append(_error("ageRestriction", FixedAfterSales.code, f"must be at most {before.age_restriction}"))
+    if before.visibility is Visibility.PUBLIC and after.visibility is Visibility.PRIVATE:
+        errors.append(_error("visibility", FixedAfterSales.code, "must stay public"))
+    return errors
+
+
+def _require_allowed(before: Event, after: Event, now: datetime) -> None:
+    """A published event that has started stays when and where it is; before that, its start stays ahead."""
+    moved = [name for name in FIXED_AFTER_START if getattr(before, name) != getattr(after, name)]
+    if now >= before.starts_at and moved:
+        errors = [_error(to_camel(name), FixedAfterStart.code, "the event has started") for name in moved]
+        raise FixedAfterStart(errors=errors)
+    if "starts_at" in moved and after.starts_at <= now:
+        raise ValidationFailed(errors=[_error("startsAt", "starts_in_past", "must be in the future")])
 
 
 def with_tier_changed(event: Event, tier_id: str, patch: TierPatch, now: datetime) -> Event:
@@ -154,15 +197,36 @@ def require_open(event: Event, now: datetime) -> None:
             raise EventCompleted
 
 
+def require_on_sale(event: Event, now: datetime) -> None:
+    """Refuse what needs an event that is published and not over."""
+    if event.status is EventStatus.DRAFT:
+        raise EventNotPublished
+    require_open(event, now)
+
+
 def status_at(event: Event, now: datetime) -> EventStatus:
     """The state that people see: a published event is completed from its end on, without anybody writing it."""
     over = event.status is EventStatus.PUBLISHED and event.ends_at <= now
     return EventStatus.COMPLETED if over else event.status
 
 
+def next_change(event: Event, now: datetime) -> datetime | None:
+    """When the clock alone changes what people see of the event: a price, a tier's sale or the event begins or ends."""
+    if status_at(event, now) is not EventStatus.PUBLISHED:
+        return None
+    moments = [step.until for tier in event.tiers for step in tier.price_steps]
+    moments += [moment for tier in event.tiers for moment in (tier.sale_starts_at, tier.sale_ends_at)]
+    return min(moment for moment in (*moments, event.ends_at) if moment is not None and moment > now)
+
+
 def is_visible_to_all(event: Event) -> bool:
     """Whether people outside the organization may know of the event."""
     return event.status is not EventStatus.DRAFT and event.visibility is Visibility.PUBLIC
+
+
+def is_visible_to_guests(event: Event) -> bool:
+    """Whether those on its guest list may know of the event."""
+    return event.status is not EventStatus.DRAFT
 
 
 def event_reply(event: Event, now: datetime) -> EventReply:
@@ -196,6 +260,9 @@ def _time_errors(event: Event, now: datetime) -> Iterator[dict[str, str]]:
         yield _error("endsAt", "event_too_long", f"must be within {LONGEST_EVENT.days} days of startsAt")
     if event.ends_at <= now:
         yield _error("endsAt", "ends_in_past", "must be in the future")
+    if event.doors_at is not None and not event.starts_at - EARLIEST_DOORS <= event.doors_at <= event.starts_at:
+        hours = EARLIEST_DOORS // timedelta(hours=1)
+        yield _error("doorsAt", "doors_out_of_range", f"must lie within {hours} hours before startsAt")
 
 
 def _tier_errors(event: Event, tier: Tier) -> Iterator[dict[str, str]]:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
 from common.money import BASIS_POINTS, Money
 from common.wire import Name, Opaque, Record, UtcDatetime, Wire
@@ -225,7 +225,10 @@ class EventRequest(EventFields):
 
 
 class EventPatch(Wire):
-    """PATCH /v1/events/{eventId}: what is absent stays. `tiers` replaces all tiers, and only of a draft."""
+    """PATCH /v1/events/{eventId}: what is absent stays; null takes away doorsAt, dressCode and tourId.
+
+    `tiers` replaces all tiers, and only of a draft.
+    """
 
     title: Title | None = None
     description: Description | None = None
@@ -280,6 +283,19 @@ class Event(Record):
     published_at: UtcDatetime | None = None
     created_at: UtcDatetime
     updated_at: UtcDatetime
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated properties
+    @property
+    def floor_price_minor(self) -> int:
+        """The lowest price at any time: a query that asks for at most so much finds every event that may fit."""
+        return min((self.min_price_minor, *(price.amount_minor for price in self.min_prices)))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def listed_geohash(self) -> str | None:
+        """The geohash of what everybody may find: a query of places needs to ask for nothing else."""
+        public = self.status is EventStatus.PUBLISHED and self.visibility is Visibility.PUBLIC
+        return self.geohash if public else None
 
     def tier(self, tier_id: str) -> StoredTier | None:
         """The tier of this id."""

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, outbox
+from common import cdn, clients, clock, outbox
+from common.caching import event_tag
 from common.errors import NotFound
 from common.events import rules
 from common.events.schemas import Availability, Event, EventStatus, TierAvailability
@@ -18,17 +19,20 @@ from common.orders.shards import shard, shard_documents, shard_paths
 from common.outbox import PlannedTask
 from common.single_flight import SingleFlight
 from common.transaction import in_transaction, read
+from common.updates import rules as update_rules
+from common.updates import store as updates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch
+    from google.cloud.firestore import AsyncDocumentReference, AsyncTransaction, AsyncWriteBatch, DocumentSnapshot
 
     from common.events.schemas import StoredTier, TierPatch
 
 EVENTS: Final = "events"
 memory: Final = Memory[Event]()
 _reading = SingleFlight["Event | None"]()
+LIVE_ATTEMPTS: Final = 3
 AUDITED_AFTER_END: Final = timedelta(days=7)
 
 
@@ -106,8 +110,28 @@ async def create(new: Event) -> Event:
 
 
 async def change(seen: StoredEvent, after: Event) -> None:
-    """Write the event, unless somebody else did since it was read."""
-    await _write(seen, after, clients.firestore().batch())
+    """Write the event, unless somebody else did since it was read, or sells what must be unsold for this change."""
+    batch = clients.firestore().batch()
+    fixed = rules.fixed_once_sold(seen.event, after)
+    if fixed:
+        await _require_unsold(after, fixed, batch)
+    try:
+        await _write(seen, after, batch)
+    except rules.EventStateConflict:
+        if fixed:  # it may have been a sale that came first
+            await _require_unsold(after, fixed, clients.firestore().batch())
+        raise
+
+
+async def _require_unsold(event: Event, fixed: list[dict[str, str]], batch: AsyncWriteBatch) -> None:
+    """Refuse if a unit is held or sold, and let the commit fail if one is by then: the shards go into it as seen."""
+    client = clients.firestore()
+    async for found in client.get_all([client.document(path) for path in shard_paths(event)]):
+        item = shard(found.reference.path, found.to_dict() or {})
+        if item.taken:
+            raise rules.FixedAfterSales(errors=fixed)
+        unchanged = client.write_option(last_update_time=found.update_time)
+        batch.update(found.reference, {"open": item.open}, option=unchanged)
 
 
 async def publish(seen: StoredEvent, after: Event) -> None:
@@ -119,7 +143,8 @@ async def publish(seen: StoredEvent, after: Event) -> None:
             batch.create(client.document(path), fields | {"open": not tier.paused})
     left = {tier.tier_id: 0 if tier.paused else tier.capacity for tier in after.tiers}
     batch.set(_live_availability(after.event_id), _live(_availability(after, left, {}, after.updated_at)))
-    await _write(seen, after, batch, "event.published")
+    announce = PlannedTask(function="announce_event", name=after.event_id, payload={"eventId": after.event_id})
+    await _write(seen, after, batch, "event.published", announce)
 
 
 async def cancel(seen: StoredEvent, after: Event) -> None:
@@ -145,7 +170,7 @@ async def change_tier(event_id: str, tier_id: str, patch: TierPatch, now: dateti
         after = rules.with_tier_changed(before, tier_id, patch, now)
         if after.status is EventStatus.PUBLISHED:
             after = await _with_inventory(transaction, before, after, tier_id)
-            path, told = outbox.entry(now, None, refresh_of(event_id), listing_of(event_id))
+            path, told = outbox.entry(now, None, refresh_of(event_id), *shown_elsewhere(after))
             transaction.create(clients.firestore().document(path), told)
         transaction.update(_event(event_id), after.document())
         return after
@@ -178,6 +203,11 @@ def listing_of(event_id: str) -> PlannedTask:
     return PlannedTask(function="refresh_listing", name=event_id, payload={"eventId": event_id}, once_every_s=1)
 
 
+def shown_elsewhere(after: Event) -> tuple[PlannedTask, ...]:
+    """The tasks by which a change reaches those who show the event: its listing, and what a CDN keeps of it."""
+    return (listing_of(after.event_id), *cdn.purges(event_tag(after.event_id), after.updated_at))
+
+
 async def _write(
     seen: StoredEvent, after: Event, batch: AsyncWriteBatch, news: str | None = None, *tasks: PlannedTask
 ) -> None:
@@ -188,7 +218,12 @@ async def _write(
     batch.update(_event(after.event_id), after.document(), option=guard)
     if after.status is not EventStatus.DRAFT:
         told = outbox.event(news, after.updated_at, eventId=after.event_id, orgId=after.org_id) if news else None
-        path, fields = outbox.entry(after.updated_at, told, *tasks, listing_of(after.event_id))
+        update = update_rules.of_change(seen.event, after)
+        if update is not None:
+            path, fields, first_page = updates.entry(update)
+            batch.create(client.document(path), fields)
+            tasks = (*tasks, first_page)
+        path, fields = outbox.entry(after.updated_at, told, *tasks, *shown_elsewhere(after))
         batch.create(client.document(path), fields)
     try:
         await batch.commit()
@@ -235,10 +270,36 @@ def _live(seen: Availability) -> dict[str, Any]:
 
 
 async def write_live_availability(event_id: str) -> None:
-    """Bring the availability document that apps listen to up to date."""
-    found = await find(event_id)
-    if found is not None and found.status is not EventStatus.DRAFT:
-        await _live_availability(event_id).set(_live(await availability(found, clock.now())))
+    """Bring the availability document that apps listen to up to date.
+
+    What was read before somebody else wrote it may be older than theirs: it is read again, here or by the task's retry.
+    """
+    from google.api_core.exceptions import FailedPrecondition
+
+    for attempt in range(1, LIVE_ATTEMPTS + 1):
+        before = await _live_availability(event_id).get()
+        found = await find(event_id)
+        if not before.exists or found is None:  # never published
+            return
+        try:
+            await _replace_live(before, await availability(found, clock.now()))
+        except FailedPrecondition:
+            if attempt == LIVE_ATTEMPTS:
+                raise
+            continue
+        return
+
+
+async def _replace_live(before: DocumentSnapshot, seen: Availability) -> None:
+    """In the same commit the listing hears of selling out, and of having something left again."""
+    from common.listings.store import say_available  # it builds on this file
+
+    client = clients.firestore()
+    batch = client.batch()
+    batch.update(before.reference, _live(seen), option=client.write_option(last_update_time=before.update_time))
+    event_id = before.reference.parent.parent.id
+    await say_available(batch, event_id, available=any(tier.available for tier in seen.tiers))
+    await batch.commit()
 
 
 async def events_to_audit(now: datetime) -> AsyncIterator[str]:

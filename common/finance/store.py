@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients
-from common.errors import InvalidCursor, NotFound
+from common.errors import NotFound
 from common.finance.schemas import EventSettlement, Payout, PayoutStatus
 from common.organizations.schemas import Organization
-from common.paging import decode_cursor, encode_cursor
+from common.paging import decode_cursor, encode_cursor, moment
 from common.payments import ledger
 from common.payments.store import ledger_path
 from common.transaction import in_transaction, read
@@ -202,7 +202,7 @@ async def payouts_of_organization(org_id: str, limit: int, cursor: str | None) -
     )
     if cursor is not None:
         created_at, payout_id = decode_cursor(cursor, name, str, str)
-        query = query.start_after({"createdAt": _moment(str(created_at)), "payoutId": payout_id})
+        query = query.start_after({"createdAt": moment(created_at), "payoutId": payout_id})
     found = [Payout.of(each.to_dict()) for each in await query.get()]
     if len(found) <= limit:
         return found, None
@@ -228,10 +228,3 @@ async def payouts_of_batch(date: str, limit: int, cursor: str | None) -> tuple[l
     if len(found) <= limit:
         return found, None
     return found[:limit], encode_cursor(name, found[limit - 1].payout_id)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidCursor from None

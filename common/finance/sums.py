@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients
+from common.aggregation import sums
 from common.finance.rules import TRAILING, EventSums
 from common.payments.schemas import EntryKind, Totals
 
@@ -24,8 +25,8 @@ async def of_event(event_id: str, currency: str, at: datetime | None = None) -> 
     """
     about = {"eventId": event_id, "currency": currency}
     every, *kinds = await asyncio.gather(
-        _sums(_where(**about), ("discountMinor", "tickets", "totals.gatewayFees", "totals.organizer"), at),
-        *(_sums(_where(**about, kind=kind), SUMMED, at) for kind in SUMMED_KINDS),
+        sums(_where(**about), "discountMinor", "tickets", "totals.gatewayFees", "totals.organizer", at=at),
+        *(sums(_where(**about, kind=kind), *SUMMED, at=at) for kind in SUMMED_KINDS),
     )
     return EventSums(
         kinds=dict(zip(SUMMED_KINDS, map(_totals, kinds), strict=True)),
@@ -45,7 +46,7 @@ async def trailing_volume(org_id: str, currency: str, until: datetime, at: datet
         .where(filter=FieldFilter("occurredAt", ">", until - TRAILING))
         .where(filter=FieldFilter("occurredAt", "<=", until))
     )
-    found = await _sums(sales, ("discountMinor", "totals.organizer"), at)
+    found = await sums(sales, "discountMinor", "totals.organizer", at=at)
     return found["discountMinor"] - found["totals.organizer"]
 
 
@@ -56,17 +57,6 @@ def _where(**equal: str) -> Any:
     for name, value in equal.items():
         query = query.where(filter=FieldFilter(name, "==", value))
     return query
-
-
-async def _sums(query: Any, fields: tuple[str, ...], at: datetime | None) -> dict[str, int]:
-    from google.cloud.firestore_v1.async_aggregation import AsyncAggregationQuery
-
-    aggregation = AsyncAggregationQuery(query)
-    for place, name in enumerate(fields):
-        aggregation.sum(name, alias=f"sum_{place}")
-    [found] = await aggregation.get(read_time=at)
-    # Over whole numbers a sum is whole; of nothing it may come as 0.0.
-    return {fields[int(each.alias.removeprefix("sum_"))]: int(each.value) for each in found}
 
 
 def _totals(found: dict[str, int]) -> Totals:

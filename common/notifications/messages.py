@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+
+from common.clock import local_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from common.events.schemas import Event
     from common.money import Money
     from common.orders.schemas import Order
     from common.tickets.schemas import Ticket
+    from common.updates.schemas import EventUpdate
 
+# A few parts of an SMS: a title of full length and the new time still fit.
+LONGEST_SHORT = 320
 SYMBOLS = {"INR": "₹", "NGN": "₦"}
 
 
@@ -42,8 +47,7 @@ def _paid(total: Money) -> str:
 
 def tickets_for_buyer(order: Order, timezone: str) -> Message:
     """The buyer has their tickets."""
-    starts = order.starts_at.astimezone(ZoneInfo(timezone))
-    when = f"{starts:%A} {starts.day} {starts:%B}, {starts:%H:%M}"
+    when = local_text(order.starts_at, timezone)
     return Message(
         title="Your tickets are here",
         short=f"{_count(order)} for {order.event_title}. See you {when}.",
@@ -94,4 +98,37 @@ def ticket_for_recipient(ticket: Ticket) -> Message:
         short=text,
         long=f"{text} Sign in to Marquee with this number to see it. {ticket.ticket_number}",
         data={"type": "ticket.transferred", "ticketId": ticket.ticket_id},
+    )
+
+
+def invitation_for_guest(event: Event) -> Message:
+    """Somebody is on a guest list."""
+    text = f"You are invited to {event.title} on {local_text(event.starts_at, event.timezone)} at {event.venue.name}."
+    return Message(
+        title="You are invited",
+        short=text,
+        long=f"{text} Sign in to Marquee with this number to answer.",
+        data={"type": "guest.invited", "eventId": event.event_id},
+    )
+
+
+def update_for_holder(update: EventUpdate) -> Message:
+    """Something about an event that this person has a ticket for."""
+    said = f"{update.event_title}: {update.message}" if update.posted_by else update.message
+    return Message(
+        title=update.title,
+        short=said if len(said) <= LONGEST_SHORT else f"{said[: LONGEST_SHORT - 1]}…",
+        long=f"{update.event_title}\n\n{update.message}\n\nYou get this because you have a ticket.",
+        data={"type": "event.update", "eventId": update.event_id, "updateId": update.update_id},
+    )
+
+
+def event_for_follower(event: Event, followed: str) -> Message:
+    """Somebody whom a person follows has a new event."""
+    text = f"{event.title}, {local_text(event.starts_at, event.timezone)}, {event.venue.name} in {event.venue.city}."
+    return Message(
+        title=f"New from {followed}",
+        short=text,
+        long=text,
+        data={"type": "event.published", "eventId": event.event_id},
     )

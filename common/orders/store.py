@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
 from common.config import config
-from common.errors import IdempotencyKeyReused, InvalidCursor, NotFound, Problem, TemporarilyUnavailable
+from common.errors import IdempotencyKeyReused, NotFound, Problem, TemporarilyUnavailable
 from common.events import store as events
 from common.events.store import refresh_of
 from common.orders import pricing, promotions, rules
@@ -18,7 +18,7 @@ from common.orders.inventory import Busy, Change, EventInventory, Refused, Sales
 from common.orders.schemas import Order, OrderRequest, OrderStatus
 from common.organizations.policy import require_visible
 from common.outbox import PlannedTask
-from common.paging import decode_cursor, encode_cursor
+from common.paging import decode_cursor, encode_cursor, moment
 from common.shared_reads import shared_reads
 from common.transaction import attempts
 
@@ -100,19 +100,12 @@ async def page_of_buyer(user_id: str, limit: int, cursor: str | None) -> tuple[l
     )
     if cursor is not None:
         created_at, order_id = decode_cursor(cursor, f"orders of {user_id}", str, str)
-        query = query.start_after({"createdAt": _moment(str(created_at)), "orderId": order_id})
+        query = query.start_after({"createdAt": moment(created_at), "orderId": order_id})
     found = [Order.of(snapshot.to_dict()) for snapshot in await query.get()]
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]
     return found[:limit], encode_cursor(f"orders of {user_id}", last.created_at.isoformat(), last.order_id)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidCursor from None
 
 
 def event_inventory(event_id: str) -> EventInventory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from common.access import Access, SignIn
 from common.errors import Forbidden, NotFound
 from common.events import rules
 from common.events import store as events
+from common.guests import store as guests
 from common.organizations.store import role_of
 
 if TYPE_CHECKING:
@@ -23,14 +25,18 @@ def organization_role(*roles: Role) -> Access:
     """One of these roles in the organization that the path, or else the body, names as `orgId`."""
 
     async def authorize(call: Call[Any, Any]) -> None:
-        org_id = call.path.get("orgId") or call.body.org_id
-        role = await role_of(org_id, call.user.user_id)
-        if role is None:
-            raise NotFound("There is no such organization.")
-        if role not in roles:
-            raise Forbidden
+        await require_role(call.path.get("orgId") or call.body.org_id, call.user, roles)
 
     return Access(_name("organization_role", roles), SignIn.REQUIRED, authorize)
+
+
+async def require_role(org_id: str, caller: Caller, roles: tuple[Role, ...]) -> None:
+    """Refuse whoever has none of these roles in the organization; strangers do not learn that it exists."""
+    role = await role_of(org_id, caller.user_id)
+    if role is None:
+        raise NotFound("There is no such organization.")
+    if role not in roles:
+        raise Forbidden
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class EventAccess(Access):
         role = await role_of(stored.event.org_id, call.user.user_id)
         if role in self.roles:
             return stored
-        if role is None and not rules.is_visible_to_all(stored.event):
-            raise NotFound("There is no such event.")
+        if role is None:
+            await require_visible(stored.event, call.user)
         raise Forbidden
 
 
@@ -61,13 +67,23 @@ def event_role(*roles: Role) -> EventAccess:
 
 
 async def require_visible(event: Event | None, caller: Caller | None) -> Event:
-    """The event, where the caller may know of it: everybody of a public one, else its organization's members."""
-    if event is not None:
-        if rules.is_visible_to_all(event):
-            return event
-        if caller is not None and await role_of(event.org_id, caller.user_id) is not None:
-            return event
-    raise NotFound("There is no such event.")
+    """The event, where the caller may know of it; of a public one nothing is asked and nothing is read."""
+    if event is None or not (rules.is_visible_to_all(event) or await _is_visible_to(event, caller)):
+        raise NotFound("There is no such event.")
+    return event
+
+
+async def _is_visible_to(event: Event, caller: Caller | None) -> bool:
+    """Whether an event that is not for all is for this caller: for its organization's members, and, once it is
+    published, for its guests. Both are read afresh, beside each other.
+    """
+    if caller is None:
+        return False
+    role = role_of(event.org_id, caller.user_id)
+    if not rules.is_visible_to_guests(event):
+        return await role is not None
+    found, invited = await asyncio.gather(role, guests.admits(event.event_id, caller))
+    return found is not None or invited
 
 
 def _name(kind: str, roles: tuple[Role, ...]) -> str:

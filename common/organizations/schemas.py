@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
+from common.catalogue.schemas import About, Link, Links
+from common.events.schemas import Image, Images
 from common.money import Currency
 from common.wire import Name, Record, UtcDatetime, Wire
 
@@ -31,9 +33,22 @@ class OrganizationRequest(Wire):
 
 
 class OrganizationPatch(Wire):
-    """PATCH /v1/organizations/{orgId}: the account at Paystack that its ticket sales are paid to; null: none, to us."""
+    """PATCH /v1/organizations/{orgId}: what is absent stays, null takes it away.
 
-    paystack_subaccount: Annotated[str, StringConstraints(pattern=r"^ACCT_[A-Za-z0-9]{1,40}$")] | None
+    `paystackSubaccount` is the account at Paystack that its ticket sales are paid to; null: none, to us. All else
+    is for its public page.
+    """
+
+    paystack_subaccount: Annotated[str, StringConstraints(pattern=r"^ACCT_[A-Za-z0-9]{1,40}$")] | None = None
+    description: About | None = None
+    images: Images | None = None
+    links: Links | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing to change")
+        return self
 
 
 class MemberRequest(Wire):
@@ -55,6 +70,9 @@ class Organization(Record):
     # Agreed with an admin; None: by volume.
     commission_basis_points: int | None = None
     paystack_subaccount: str | None = None
+    description: str | None = None
+    images: tuple[Image, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 class Member(Record):
@@ -77,6 +95,9 @@ class OrganizationReply(Wire):
     role: Role
     created_at: UtcDatetime
     paystack_subaccount: str | None = None
+    description: str | None = None
+    images: tuple[Image, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 class MemberReply(Wire):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from google.cloud.firestore import AsyncDocumentReference
 
+    from common.organizations.schemas import OrganizationPatch
+
 MOST_ATTEMPTS: Final = 5
 
 
@@ -71,9 +73,11 @@ async def agree_commission(org_id: str, basis_points: int | None, now: datetime)
         raise NotFound("There is no such organization.") from None
 
 
-async def name_subaccount(org_id: str, subaccount: str | None, now: datetime) -> Organization:
-    """Note where Paystack pays this organization; None: nowhere, it is paid out by us."""
-    await _organization(org_id).update({"paystackSubaccount": subaccount, "updatedAt": now})
+async def change(org_id: str, patch: OrganizationPatch, now: datetime) -> Organization:
+    """Write what the patch gives and nothing else, so that of two changes at once neither is lost."""
+    given = patch.model_dump(by_alias=True, exclude_unset=True)
+    given |= {name: () for name in ("images", "links") if name in given and given[name] is None}
+    await _organization(org_id).update(given | {"updatedAt": now})
     return Organization.of((await _organization(org_id).get()).to_dict())
 
 

@@ -18,6 +18,8 @@ from common.payments.gateways import RefundStatus, gateway
 from common.payments.outflow_rules import Reclaim, VoidOrder
 from common.payments.schemas import Payment, PaymentStatus, Webhook, WebhookStatus
 from common.payments.settlement_rules import Books, settle, ticketed
+from common.social.rules import counts_of
+from common.social.schemas import Counted
 from common.tickets import rules as tickets
 from common.tickets.store import ticket_path
 from common.transaction import attempts, committed
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from google.cloud.firestore import AsyncWriteBatch
 
+    from common.outbox import PlannedTask
     from common.payments.gateways import PaymentEvent
     from common.payments.schemas import Refund
     from common.payments.settlement_rules import Settled
@@ -198,8 +201,8 @@ def _tell_of(batch: AsyncWriteBatch, order: Order, before: Refund | None, refund
         _tell(batch, now, store.refund_event(f"refund.{refund.status}", refund, now))
 
 
-def _tell(batch: AsyncWriteBatch, now: datetime, event: outbox.DomainEvent) -> None:
-    path, entry = outbox.entry(now, event)
+def _tell(batch: AsyncWriteBatch, now: datetime, event: outbox.DomainEvent, *tasks: PlannedTask) -> None:
+    path, entry = outbox.entry(now, event, *tasks)
     batch.create(_document(path), entry)
 
 
@@ -209,7 +212,7 @@ def _issue(batch: AsyncWriteBatch, order: Order, now: datetime) -> None:
         batch.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
         unit = _document(unit_path(order.event_id, ticket.unit.tier_id, ticket.unit.number))
         batch.update(unit, {"state": "sold"})
-    _tell(batch, now, orders.order_event("order.ticketed", order, now))
+    _tell(batch, now, orders.order_event("order.ticketed", order, now), counts_of(order.event_id, Counted.ATTENDEES))
 
 
 async def issue_free(order_id: str) -> OrderStatus:

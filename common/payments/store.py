@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
+from common.events.store import refresh_of
 from common.ids import derived_id
 from common.orders.store import order_event
 from common.outbox import PlannedTask
 from common.payments.gateways import RefundStatus
 from common.payments.schemas import Payment, PaymentStatus, Refund, Webhook, WebhookStatus
+from common.social.rules import counts_of
+from common.social.schemas import Counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -162,10 +165,12 @@ def refund_task(refund: Refund) -> PlannedTask:
 
 
 def refund_outbox(type_: str, order: Order, refund: Refund, now: datetime) -> tuple[str, dict[str, Any]]:
-    """The outbox entry of a new refund: the event, and the task that moves the money where it is ours to move."""
+    """The outbox entry of a new refund: the event, the task that moves the money where it is ours to move, and those
+    that count the seats again."""
     event = order_event(type_, order, now, refundId=refund.refund_id, amount=refund.amount.model_dump(by_alias=True))
     ours = refund.status is RefundStatus.PENDING and refund.attempt > 0
-    return outbox.entry(now, event, *([refund_task(refund)] if ours else []))
+    seats = (refresh_of(order.event_id), counts_of(order.event_id, Counted.ATTENDEES))
+    return outbox.entry(now, event, *([refund_task(refund)] if ours else []), *seats)
 
 
 def refund_event(type_: str, refund: Refund, now: datetime) -> outbox.DomainEvent:

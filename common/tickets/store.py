@@ -6,10 +6,12 @@ database, reads again and decides again. It is a transaction's guarantee for a s
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
+from common.aggregation import count_of
 from common.errors import NotFound, Problem, TemporarilyUnavailable
 from common.tickets import rules
 from common.tickets.schemas import CheckInReply, CheckInResult, Ticket, TicketStatus
@@ -19,7 +21,7 @@ from common.wire import Record, UtcDatetime
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from google.cloud.firestore import AsyncWriteBatch, DocumentSnapshot
+    from google.cloud.firestore import AsyncWriteBatch, DocumentSnapshot, FieldFilter, Or
 
     from common.events.schemas import Event
     from common.tickets.rules import Scan, Transfer
@@ -74,15 +76,47 @@ async def find(ticket_id: str) -> Ticket | None:
 
 async def of_holder(caller: Caller) -> list[Ticket]:
     """The caller's tickets, those of the latest events first, at most MOST_TICKETS."""
-    from google.cloud.firestore import And, FieldFilter, Or, Query
+    from google.cloud.firestore import Query
 
-    mine: FieldFilter | Or = FieldFilter("holderId", "==", caller.user_id)
-    if caller.phone is not None:
-        sent = And([FieldFilter("holderId", "==", None), FieldFilter("holderPhone", "==", caller.phone)])
-        mine = Or([mine, sent])
-    query = clients.firestore().collection(TICKETS).where(filter=mine)
+    query = clients.firestore().collection(TICKETS).where(filter=_held_by(caller))
     newest = query.order_by("startsAt", direction=Query.DESCENDING).limit(MOST_TICKETS)
     return [Ticket.of(snapshot.to_dict()) async for snapshot in newest.stream()]
+
+
+async def of_holder_at(caller: Caller, event_id: str) -> list[Ticket]:
+    """The caller's tickets of one event, dead ones too."""
+    from google.cloud.firestore import FieldFilter
+
+    query = clients.firestore().collection(TICKETS).where(filter=FieldFilter("eventId", "==", event_id))
+    return [Ticket.of(snapshot.to_dict()) async for snapshot in query.where(filter=_held_by(caller)).stream()]
+
+
+async def anybody_was_admitted(event_id: str) -> bool:
+    """Whether any ticket of the event was used at its door."""
+    query = _in_status(event_id, TicketStatus.USED).select(["status"]).limit(1)
+    return bool(await query.get())
+
+
+async def count_alive(event_id: str) -> int:
+    """How many tickets of the event open its door, or did."""
+    alive = (TicketStatus.VALID, TicketStatus.USED)
+    return sum(await asyncio.gather(*(count_of(_in_status(event_id, status)) for status in alive)))
+
+
+def _in_status(event_id: str, status: TicketStatus) -> Any:
+    from google.cloud.firestore import FieldFilter
+
+    of_event = clients.firestore().collection(TICKETS).where(filter=FieldFilter("eventId", "==", event_id))
+    return of_event.where(filter=FieldFilter("status", "==", status.value))
+
+
+def _held_by(caller: Caller) -> FieldFilter | Or:
+    from google.cloud.firestore import And, FieldFilter, Or
+
+    mine = FieldFilter("holderId", "==", caller.user_id)
+    if caller.phone is None:
+        return mine
+    return Or([mine, And([FieldFilter("holderId", "==", None), FieldFilter("holderPhone", "==", caller.phone)])])
 
 
 async def seen_tickets_of_order(order_id: str) -> list[SeenTicket]:
@@ -91,6 +125,21 @@ async def seen_tickets_of_order(order_id: str) -> list[SeenTicket]:
 
     query = clients.firestore().collection(TICKETS).where(filter=FieldFilter("orderId", "==", order_id))
     return [_seen(snapshot) async for snapshot in query.stream()]
+
+
+async def page_of_event(
+    event_id: str, limit: int, after: tuple[str | None, str | None, str] | None
+) -> list[DocumentSnapshot]:
+    """The event's next tickets, dead ones too; all of one holder come together. `after`: holder, phone, ticket id."""
+    from google.cloud.firestore import FieldFilter
+
+    names = ("holderId", "holderPhone", "ticketId")
+    query: Any = clients.firestore().collection(TICKETS).where(filter=FieldFilter("eventId", "==", event_id))
+    for name in names:
+        query = query.order_by(name)
+    if after is not None:
+        query = query.start_after(dict(zip(names, after, strict=True)))
+    return list(await query.limit(limit).get())
 
 
 async def transfer(ticket_id: str, giver: Caller, request: TransferRequest, new_id: str) -> Ticket:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from common import clock
 from common.access import Access
-from common.discovery import rules, store
-from common.discovery.schemas import EventCard, NearbyQuery
+from common.caching import Cache
 from common.endpoint import Call, endpoint
 from common.errors import InvalidCursor
-from common.geo import Point
+from common.nearby import nearby
+from common.nearby.schemas import EventCard, NearbyQuery
 from common.paging import Page
 from common.wire import Empty
 
@@ -19,11 +19,9 @@ from common.wire import Empty
     access=Access.PUBLIC,
     query=NearbyQuery,
     returns=Page[EventCard],
+    cache=Cache(30),
     errors=(InvalidCursor,),
 )
 async def list_nearby_events(call: Call[Empty, NearbyQuery]) -> Page[EventCard]:
     """Published, public events around a place that are not over yet, nearest first."""
-    asked = call.query
-    center = Point(asked.latitude, asked.longitude)
-    found = await store.events_around(center, asked.radius_km, asked.genre, clock.now())
-    return rules.nearby_page(found, asked)
+    return await nearby.nearby_page(call.query, clock.now())

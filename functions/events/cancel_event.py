@@ -23,7 +23,7 @@ ORGANIZERS: Final = event_role(Role.OWNER, Role.MANAGER)
     errors=(Forbidden, rules.EventStateConflict, rules.EventCancelled, rules.EventCompleted),
 )
 async def cancel_event(call: Call) -> EventReply:
-    """Call an event off; its sale closes at once.
+    """Call an event off; its sale closes at once, and whoever holds a ticket is told.
 
     Holds are released and paid orders refunded by tasks: `GET /v1/events/{eventId}/refund-run` tells how far that is.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from common import clock
+from common.catalogue.rules import UnknownTour
+from common.catalogue.store import require_tour
 from common.endpoint import Call, Idempotency, endpoint
 from common.errors import NotFound
 from common.events import rules, store
@@ -19,7 +21,7 @@ from common.organizations.schemas import Role
     body=EventRequest,
     returns=EventReply,
     status=201,
-    errors=(NotFound,),
+    errors=(NotFound, UnknownTour),
     idempotency=Idempotency.RECORDED,
 )
 async def create_event(call: Call[EventRequest]) -> EventReply:
@@ -28,5 +30,6 @@ async def create_event(call: Call[EventRequest]) -> EventReply:
     organization = await organizations.find(call.body.org_id)
     if organization is None:
         raise NotFound("There is no such organization.")
+    await require_tour(call.body.tour_id, organization.org_id)
     draft = rules.new_event(call.body, call.id_for("evt"), organization.currency, organization.country, now)
     return rules.event_reply(await store.create(draft), now)

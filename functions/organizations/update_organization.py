@@ -17,17 +17,10 @@ from common.organizations.schemas import OrganizationPatch, OrganizationReply, R
     returns=OrganizationReply,
 )
 async def update_organization(call: Call[OrganizationPatch]) -> OrganizationReply:
-    """Name the account at Paystack to which ticket sales are paid directly.
+    """Describe the organization on its public page, or name the account at Paystack that ticket sales are paid to.
 
-    It holds for payments begun from now on. Owners only: it says where the money goes.
+    The account holds for payments begun from now on. Owners only: it says where the money goes.
     """
-    organization = await store.name_subaccount(call.path["orgId"], call.body.paystack_subaccount, clock.now())
-    return OrganizationReply(
-        org_id=organization.org_id,
-        name=organization.name,
-        country=organization.country,
-        currency=organization.currency,
-        role=Role.OWNER,
-        created_at=organization.created_at,
-        paystack_subaccount=organization.paystack_subaccount,
-    )
+    organization = await store.change(call.path["orgId"], call.body, clock.now())
+    seen = {name: getattr(organization, name) for name in OrganizationReply.model_fields if name != "role"}
+    return OrganizationReply(**seen, role=Role.OWNER)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 
-from starlette.responses import Response
-
-from common import http
 from common.access import Access
+from common.caching import Cache
 from common.endpoint import Call, endpoint
 from common.tickets import qr
 from common.tickets.schemas import TicketKey, TicketKeys
 
 
-@endpoint("GET", "/v1/ticket-keys", access=Access.PUBLIC, returns=TicketKeys, secrets=("TICKET_SIGNING_KEY",))
-async def list_ticket_keys(call: Call) -> Response:
+@endpoint(
+    "GET",
+    "/v1/ticket-keys",
+    access=Access.PUBLIC,
+    returns=TicketKeys,
+    cache=Cache(3600, browser_s=3600),
+    secrets=("TICKET_SIGNING_KEY",),
+)
+async def list_ticket_keys(call: Call) -> TicketKeys:
     """Publish the keys that ticket codes are verified with, as a JWK set.
 
     A code is `MQ1.` and base32 of 100 bytes: key id (4, `kid` in hex), ticket id (15, base32 of `tkt_`), event id
@@ -23,6 +28,4 @@ async def list_ticket_keys(call: Call) -> Response:
     keys = tuple(
         TicketKey(kid=key.key_id, x=base64.urlsafe_b64encode(key.raw).decode().rstrip("=")) for key in qr.public_keys()
     )
-    reply = http.json_reply(TicketKeys(keys=keys), 200)
-    reply.headers["Cache-Control"] = "public, max-age=3600"
-    return reply
+    return TicketKeys(keys=keys)

@@ -22,7 +22,8 @@ from starlette.routing import Route
 from common import clients
 from common.config import config
 from common.ids import derived_id
-from emulators import fake_paystack, fake_razorpay, fake_stripe, message_inbox
+from common.listings import index as listing_index
+from emulators import cdn, fake_paystack, fake_razorpay, fake_stripe, message_inbox
 from emulators.identity import LocalIdentity
 from tests.emulators.served import Receiver, control, served, wait_until
 from tests.support.people import (
@@ -109,6 +110,8 @@ class StandIns:
             "RAZORPAY_KEY_SECRET": "secret",
             "RAZORPAY_WEBHOOK_SECRET": HOOK_SECRET,
             "PAYSTACK_API_BASE": self.paystack,
+            "COMPUTE_API_BASE": self._stack.enter_context(served(cdn.create_app(cdn.Cdn("")))),
+            "CDN_URL_MAP": "marquee",
             "FCM_API_BASE": inbox,
             "SENDGRID_API_BASE": inbox,
             "SENDGRID_API_KEY": "SG.costs",
@@ -177,6 +180,29 @@ class Shop:
         times = {"startsAt": starts.isoformat(), "endsAt": (starts + timedelta(hours=6)).isoformat()}
         return publish_event(self.host, tier_body(**more), org_id=org_id, **times)
 
+    def listed_event(self) -> Json:
+        """A published event of a tour, with one artist, that lists know already."""
+        org_id = create_organization(self.host)
+        tour = {"orgId": org_id, "title": "Monsoon Tour", "description": "Five cities in ten days."}
+        tour_id = accepted(self.host.post("/v1/tours", tour))["tourId"]
+        event = publish_event(self.host, org_id=org_id, tourId=tour_id, lineup=[{"artist": "Night Ferry"}])
+        accepted(self.trigger("refresh_listing", {"eventId": event["eventId"]}))
+        self.gateway.run(look_again())
+        return event | {"artistId": event["artistIds"][0]}
+
+    def venue(self) -> str:
+        """The path under which the venue of a listed event is followed."""
+        return f"/v1/follows/venue/{self.listed_event()['venueId']}"
+
+    def attended(self) -> str:
+        """The path of the buyer's review of an event that has begun and let the buyer in."""
+        event = self.listed_event()
+        began = {"startsAt": datetime.now(UTC) - timedelta(hours=1)}
+        self.gateway.run(clients.firestore().document(f"events/{event['eventId']}").update(began))
+        ticket = clients.firestore().document(f"tickets/{self.ticket(event)['ticketId']}")
+        self.gateway.run(ticket.update({"status": "used"}))
+        return f"/v1/events/{event['eventId']}/review"
+
     def nigerian_event(self) -> Json:
         """One that is paid in naira."""
         org_id = create_organization(self.host, country="NG", currency="NGN")
@@ -185,6 +211,12 @@ class Shop:
     def order(self, event: Json, buyer: Person | None = None, quantity: int = 1) -> Json:
         """A held order."""
         return accepted((buyer or self.buyer).post("/v1/orders", order_body(event, quantity)))
+
+    def guest(self, event: Json) -> tuple[str, str]:
+        """The path of the event's guest list, and the id that the buyer has on it."""
+        path = f"/v1/events/{event['eventId']}/guests"
+        [guest] = accepted(self.host.post(path, {"guests": [{"userId": self.buyer.user_id}]}))["guests"]
+        return path, guest["guestId"]
 
     def promo_code(self, event: Json) -> str:
         """The path of the promo codes of this event, which has the code NIGHT for a hundred uses."""
@@ -297,6 +329,11 @@ class Shop:
         """Call a private function as its source does."""
         token = self._stand_ins.identity.token(config().trigger_url(name), INVOKER)
         return self.http.post(f"/triggers/{name}", json=payload, headers={"Authorization": f"Bearer {token}"} | headers)
+
+
+async def look_again() -> None:
+    """Let the next call look for changes of the listings, as if two seconds had gone by."""
+    (await listing_index.current()).looked_at = float("-inf")
 
 
 def _event_id(provider: str, event: Json, headers: Mapping[str, str]) -> str:

@@ -13,11 +13,13 @@ import pytest
 
 from common import clients
 from common.config import config
+from common.listings import index as listing_index
 from manifest.discover import discover
 from tests.costs.cost_page import PAGE, WRITE_VARIABLE, Row, lines_of, page
 from tests.costs.scenarios import SCENARIOS
 from tests.costs.shop import Shop, StandIns, provider_keys
 from tests.emulators.served import Receiver
+from tests.support import people
 from tests.support.cost_recorder import CostRecorder
 from tests.support.people import accepted, order_body
 
@@ -80,6 +82,8 @@ def shop(
     for name, value in (stand_ins.environment | provider_keys()).items():
         monkeypatch.setenv(name, value)
     config.cache_clear()
+    # A warm call finds its copy of the listings fresh, as all do but one every two seconds.
+    monkeypatch.setattr(listing_index, "FRESH_FOR_S", 3_600.0)
     with Receiver() as receiver:
         yield Shop(gateway, stand_ins, receiver, sign_in, anonymous)
 
@@ -232,3 +236,19 @@ def test_a_crowd_that_is_turned_away_asks_for_earlier_orders_together(
     assert {type(answer) for answer in answers} == {SoldOut}
     assert cost.reads == 90 + 2, "each their own order; expired holds and the shard were looked for once"
     assert cost.calls == (3 if shared else 92)
+
+
+def test_a_private_event_asks_for_the_guest_and_a_public_one_for_nobody(shop: Shop, recorder: CostRecorder) -> None:
+    def costs(visibility: str) -> tuple[Cost, Cost]:
+        event = people.publish_event(shop.host, visibility=visibility)
+        shop.guest(event)
+        shop.order(event)  # the process knows the event and its inventory
+        seen = measured(recorder, lambda: shop.buyer.get(f"/v1/events/{event['eventId']}"))
+        return seen, measured(recorder, lambda: shop.buyer.post("/v1/orders", order_body(event)))
+
+    publics = costs("public")
+    assert [cost.reads for cost in publics] == [1, 0]
+    for public, private in zip(publics, costs("private"), strict=True):
+        assert private.reads == public.reads + 2, "whether they are a member, and whether they are on the list"
+        assert private.round_trips == public.round_trips + 1, "both at once"
+        assert private.writes == public.writes

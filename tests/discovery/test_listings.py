@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.discovery import listing_index
-from common.discovery.schemas import Listing
+from common.listings import index as listing_index
+from common.listings.schemas import Listing
 from tests.support.people import accepted, create_organization, event_body, eventually, publish_event
 
 if TYPE_CHECKING:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.discovery.rules import nearby_page
-from common.discovery.schemas import ListedEvent, NearbyQuery
 from common.errors import InvalidCursor
 from common.events.schemas import Venue
 from common.geo import Point, distance_km
-from common.paging import encode_cursor
+from common.nearby.rules import Found, position
+from common.nearby.schemas import EventCard, ListedEvent, NearbyQuery
+from common.paging import Page, encode_cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOW = datetime(2030, 5, 1, 12, tzinfo=UTC)
 
@@ -32,6 +36,13 @@ def listed(event_id: str, latitude: float, longitude: float, hours: int = 0, pri
         currency="INR",
         min_price_minor=price,
     )
+
+
+def nearby_page(found: Iterable[ListedEvent], query: NearbyQuery) -> Page[EventCard]:
+    """The page when all of these were read."""
+    read = Found(query, position(query))
+    read.add(found)
+    return read.page(query.radius_km)
 
 
 def ids(found: list[ListedEvent], query: NearbyQuery) -> list[str]:

@@ -15,10 +15,19 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from common.catalogue.schemas import ArtistDescription, VenueDescription
 from common.events.schemas import EventRequest
 from common.geo import Point, distance_km
 from emulators.seed import IN_FLIGHT, SeedRefused, Sown, sow
-from emulators.seed_data import RUNNING_EVENT_TITLE, SeedEvent, events, organizations
+from emulators.seed_data import (
+    RUNNING_EVENT_TITLE,
+    SeedDescription,
+    SeedEvent,
+    descriptions,
+    events,
+    organizations,
+    tours_of,
+)
 
 NOW = datetime(2026, 10, 6, 13, 20, 11, tzinfo=UTC)
 # Any hour of the day and any weekday, so that what depends on either is met.
@@ -156,6 +165,45 @@ def test_one_event_runs_now_close_to_the_tour_with_a_free_and_a_paid_tier(now: d
     assert all(tier.sale_starts_at is None and tier.sale_ends_at == request.ends_at for tier in request.tiers)
 
 
+def test_tours_are_series_of_one_host_on_several_nights() -> None:
+    series: dict[str, list[SeedEvent]] = {}
+    for event in events(NOW):
+        if event.tour:
+            series.setdefault(event.tour.title, []).append(event)
+    assert len(series) == sum(len(tours_of(each)) for each in organizations()) == 5
+    for held in series.values():
+        assert len(held) >= 3
+        assert len({event.organization.name for event in held}) == 1
+    assert sum(len({event.body["venue"]["city"] for event in held}) > 1 for held in series.values()) >= 4
+
+
+@cache
+def described(now: datetime) -> tuple[SeedDescription, ...]:
+    return tuple(descriptions(events(now)))
+
+
+@pytest.mark.parametrize("now", MOMENTS, ids=range(len(MOMENTS)))
+def test_venues_and_artists_are_described_by_who_has_an_event_there(now: datetime) -> None:
+    for said in described(now):
+        shape = VenueDescription if said.path == "/v1/venues" else ArtistDescription
+        assert shape.model_validate({"orgId": "org_1", **said.body}).description
+        here = [event.body for event in events(now) if event.organization == said.organization]
+        names = {body["venue"]["name"] for body in here} | {on["artist"] for body in here for on in body["lineup"]}
+        assert said.is_about["name"] in names
+    assert len(described(now)) >= 13
+
+
+def test_events_have_pictures_doors_and_some_a_dress_code() -> None:
+    for _, request in requests(NOW):
+        assert request.doors_at is not None
+        assert timedelta() < request.starts_at - request.doors_at <= timedelta(hours=2)
+        [image] = request.images
+        assert image.url.startswith("https://images.marquee.example/")
+        assert image.alt
+    dressed = sum(request.dress_code is not None for _, request in requests(NOW))
+    assert 20 <= dressed <= 150
+
+
 @dataclass
 class FakeCloud:
     """The routes that the seed calls, with the contract's idempotency; sign-in as the Auth emulator does it."""
@@ -163,6 +211,7 @@ class FakeCloud:
     codes: dict[str, tuple[str, str]] = field(default_factory=dict)
     replies: dict[tuple[str, str], tuple[bytes, dict[str, str]]] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, str | None] = field(default_factory=dict)
     sessions: set[str] = field(default_factory=set)
     refuse: str = ""
     busy_once: bool = False
@@ -205,8 +254,10 @@ class FakeCloud:
         if path == "/v1/session":
             self.sessions.add(caller)
             return httpx.Response(200, json={})
-        if path in {"/v1/organizations", "/v1/events"}:
+        if path in {"/v1/organizations", "/v1/tours", "/v1/events"}:
             return self._create(request, caller)
+        if path.startswith(("/v1/organizations/", "/v1/venues", "/v1/artists")):
+            return self._describe(request, path.removeprefix("/v1/"), caller)
         event_id = path.split("/")[3]
         if request.method == "GET":
             return httpx.Response(200, json={"status": self.status[event_id]})
@@ -221,13 +272,30 @@ class FakeCloud:
         if kept is not None:
             same = kept[0] == request.content
             return httpx.Response(201 if same else 422, json=kept[1] if same else {"code": "idempotency_key_reused"})
-        kind = "org" if request.url.path == "/v1/organizations" else "event"
-        reply = {f"{kind}Id": f"{kind}_{len(self.replies)}"}
+        kind = {"/v1/organizations": "org", "/v1/tours": "tour"}.get(request.url.path, "event")
+        reply, body = {f"{kind}Id": f"{kind}_{len(self.replies)}"}, json.loads(request.content)
+        if kind != "org":
+            assert body["orgId"].startswith("org_")
         if kind == "event":
-            assert json.loads(request.content)["orgId"].startswith("org_")
+            assert body.get("tourId", "tour_").startswith("tour_")
             self.status[reply["eventId"]] = "draft"
         self.replies[caller, request.headers["idempotency-key"]] = (request.content, reply)
         return httpx.Response(201, json=reply)
+
+    def _describe(self, request: httpx.Request, path: str, caller: str) -> httpx.Response:
+        """As the API: a page is made before it is described, and its first describer keeps it."""
+        body = json.loads(request.content)
+        if request.method == "POST":
+            page = f"{path}/{body['name']}"
+            self.pages.setdefault(page, None)
+            return httpx.Response(201, json={f"{path[:-1]}Id": body["name"]})
+        if request.method == "PATCH":
+            self.pages[path] = caller
+            return httpx.Response(200, json={})
+        if self.pages[path] not in {None, caller}:
+            return httpx.Response(409, json={"code": "described_by_another"})
+        self.pages[path] = caller
+        return httpx.Response(200, json={})
 
 
 def sow_into(cloud: FakeCloud, now: datetime, progress: list[tuple[int, int]] | None = None) -> Sown:
@@ -248,10 +316,14 @@ def test_a_second_run_repeats_nothing() -> None:
     assert Counter(cloud.status.values()) == {"published": 200}
     assert sow_into(cloud, NOW + timedelta(minutes=5)).events == 200
     assert cloud.replies == created
+    assert len(cloud.pages) == len(described(NOW)) + len(organizations())
+    assert None not in cloud.pages.values()
     assert 1 < cloud.most_in_flight <= IN_FLIGHT
 
 
-@pytest.mark.parametrize("path", ["/v1/session", "/v1/organizations", "/v1/events", "/publish"])
+@pytest.mark.parametrize(
+    "path", ["/v1/session", "/v1/organizations", "/v1/tours", "/v1/events", "/publish", "/v1/venues", "/v1/artists"]
+)
 def test_a_refusal_stops_the_seed_with_the_problem(path: str) -> None:
     with pytest.raises(SeedRefused, match=r"422.*validation_failed"):
         sow_into(FakeCloud(refuse=path), NOW)

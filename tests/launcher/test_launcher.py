@@ -163,7 +163,7 @@ def test_from_start_to_ctrl_c(launched: Launched) -> None:
     command, _, pasted = printed.partition("\n")
     for tour in (pasted, command):
         assert walked(tour) == ["admitted", "already_used"]
-    eventually(lambda: "/check-ins" in launched.text or None)
+    eventually(lambda: "/check-ins" in launched.text)
     request_lines = launched.text.partition("Requests:")[2].split("\n")[1:]
     assert any(re.fullmatch(r"\d\d:\d\d:\d\d 201 POST   /v1/orders  .*", line) for line in request_lines)
 
@@ -240,7 +240,7 @@ def test_a_setting_that_is_none_is_one_clear_line(launched: Launched, name: str,
 
 def test_ctrl_c_before_it_is_up_leaves_nothing_either(launched: Launched) -> None:
     launched.start()
-    eventually(lambda: any(" ready after " in line for line in list(launched.lines)) or None, WITHIN_S)
+    eventually(lambda: any(" ready after " in line for line in list(launched.lines)), WITHIN_S)
     assert launched.end(signal.SIGINT) == 0
     assert launched.lines[-1] == "stopped"
     assert "Traceback" not in launched.text

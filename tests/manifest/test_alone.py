@@ -30,7 +30,7 @@ ALONE = {
 SDKS = (
     *("google.cloud.firestore", "google.cloud.firestore_v1", "google.cloud.pubsub_v1", "google.cloud.tasks_v2"),
     *("google.cloud.storage", "google.api_core", "google.auth", "grpc", "firebase_admin", "stripe", "razorpay"),
-    *("jwt", "cryptography", "httpx", "requests", "segno", "PIL"),
+    *("jinja2", "icalendar", "jwt", "cryptography", "httpx", "requests", "segno", "PIL"),
 )
 IMPORT_ALL = """
 import importlib, sys

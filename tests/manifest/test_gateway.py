@@ -47,7 +47,7 @@ def test_what_is_not_there(anonymous: httpx.Client, method: str, path: str) -> N
         ("DELETE", "/v1/me", {"GET", "PATCH"}),
         ("GET", "/v1/session", {"POST", "DELETE"}),
         ("HEAD", "/v1/orders", {"GET", "POST"}),
-        ("POST", "/v1/events/nearby", {"GET"}),
+        ("POST", "/v1/events/nearby", {"GET", "HEAD"}),
         ("PUT", "/v1/webhooks/stripe", {"POST"}),
         ("GET", "/triggers/relay_outbox", {"POST"}),
         ("TRACE", "/v1/me", None),

@@ -38,7 +38,7 @@ class OwnInbox:
 
     def expect(self, *messages: tuple[str, str]) -> None:
         """Return once exactly these have come."""
-        eventually(lambda: len(self.kept.messages) >= len(messages) or None)
+        eventually(lambda: len(self.kept.messages) >= len(messages))
         assert self.all() == sorted(messages)
 
     def one(self, channel: str, to: str) -> Message:

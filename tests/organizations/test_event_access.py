@@ -24,6 +24,8 @@ BODIES: dict[str, Json] = {
     "update_tier": {"paused": True},
     "put_promo_code": {"kind": "percent", "basisPoints": 10_000},
     "check_in": {"qr": "x"},
+    "invite_guests": {"guests": [{"phone": "+919811100001"}]},
+    "create_update": {"title": "Doors", "message": "They open an hour later."},
 }
 
 

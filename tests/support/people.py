@@ -144,11 +144,11 @@ def order_body(event: Json, quantity: int = 1, tier: int = 0) -> Json:
 
 
 def eventually(look: Callable[[], ResultT | None], within_s: float = 15) -> ResultT:
-    """What `look` returns as soon as it is something; what jobs do behind a request takes a moment."""
+    """What `look` returns as soon as it is true; what jobs do behind a request takes a moment."""
     deadline = time.monotonic() + within_s
     while True:
         seen = look()
-        if seen is not None:
+        if seen:
             return seen
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.03)

@@ -161,7 +161,7 @@ def published_keys(anonymous: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> 
     """What a door needs to know before its network goes away, as (key id, key)."""
     use_keys(monkeypatch, 2, 1)
     reply = anonymous.get("/v1/ticket-keys")
-    assert reply.headers["cache-control"] == "public, max-age=3600"
+    assert "public, max-age=3600" in reply.headers["cache-control"]
     keys = accepted(reply)["keys"]
     assert all((entry["kty"], entry["crv"], entry["alg"]) == ("OKP", "Ed25519", "EdDSA") for entry in keys)
     assert not any("d" in entry for entry in keys)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.discovery import listings
+from common.listings import store as listings
 from common.orders.schemas import EventRef
 from common.trigger import Job, Task, trigger
 

@@ -6,7 +6,15 @@ from common.notifications.notices import deliver
 from common.outbox import TOPIC, DomainEvent
 from common.trigger import Job, PubSub, trigger
 
-TOLD = ("order.ticketed", "order.refunded", "order.partially_refunded", "payment.returned", "ticket.transferred")
+TOLD = (
+    "order.ticketed",
+    "order.refunded",
+    "order.partially_refunded",
+    "payment.returned",
+    "ticket.transferred",
+    "guest.invited",
+    "update.addressed",
+)
 
 
 @trigger(
@@ -15,7 +23,7 @@ TOLD = ("order.ticketed", "order.refunded", "order.partially_refunded", "payment
     secrets=("SENDGRID_API_KEY", "TWILIO_AUTH_TOKEN"),
 )
 async def notify(job: Job[DomainEvent]) -> None:
-    """Tell buyers, hosts and recipients by push, mail and SMS.
+    """Tell buyers, hosts, holders and guests by push, mail and SMS.
 
     A message that cannot go out now is retried with the whole event; those that went out before are not repeated.
     After ten attempts the event is a dead letter.
