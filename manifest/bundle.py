@@ -11,7 +11,6 @@ import json
 import sys
 import zipfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from manifest.closure import closure
@@ -20,13 +19,19 @@ from manifest.requirements import requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 BUNDLES: Final = ROOT / "build" / "bundles"
 INDEX: Final = "index.json"
 # Zip knows no moment before 1980; this one says that none is meant.
 NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 READABLE: Final = 0o644 << 16
-MAIN: Final = '"""The function {name}, where functions-framework looks for it."""\n\nfrom {module} import {name}\n\n__all__ = ["{name}"]\n'
+MAIN: Final = """\"\"\"The function {name}, where functions-framework looks for it.\"\"\"
+
+from {module} import {name}
+
+__all__ = ["{name}"]
+"""
 
 
 @dataclass(frozen=True)

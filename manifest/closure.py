@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from manifest.discover import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OURS: Final = ("common", "functions", "triggers")
 
@@ -62,8 +64,8 @@ def _imports(node: ast.AST) -> Iterator[str]:
             raise ValueError("imports are absolute")
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-        for child in node.orelse:
-            yield from _imports(child)
+        for otherwise in node.orelse:
+            yield from _imports(otherwise)
     else:
         for child in ast.iter_child_nodes(node):
             yield from _imports(child)

@@ -35,7 +35,7 @@ def pinned() -> dict[str, str]:
 
 def requirements(imports: Iterable[str]) -> tuple[str, ...]:
     """The lines of requirements.txt that these modules need, in order."""
-    wanted = {canonicalize_name(name) for name in ALWAYS}
+    wanted: set[str] = {canonicalize_name(name) for name in ALWAYS}
     modules = {name for name in imports if name.partition(".")[0] not in sys.stdlib_module_names}
     indirect = []
     for module in sorted(modules):
