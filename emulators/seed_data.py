@@ -158,7 +158,7 @@ def _playing(event: SeedEvent) -> set[str]:
 def _said(name: str, about: str) -> dict[str, Any]:
     words = slug(name)
     site = {"label": "Website", "url": f"https://{words}.marquee.example"}
-    return {"description": about, "images": [_image(words, name)], "links": [site]}
+    return {"description": about, "links": [site]}
 
 
 def events(now: datetime) -> tuple[SeedEvent, ...]:
@@ -211,7 +211,6 @@ def _event(number: int, organization: SeedOrganization, venue: _Venue, night: _F
             "visibility": "public",
             "doorsAt": _wire(starts_at - timedelta(minutes=night.doors_minutes)),
             "dressCode": night.dress_code,
-            "images": [_image(f"{night.id}-{chance.randint(1, 4)}", f"{artist} at {venue.name}")],
         },
     )
 
@@ -251,7 +250,6 @@ def _running_event(now: datetime) -> SeedEvent:
             "visibility": "public",
             "doorsAt": _wire(starts_at - timedelta(minutes=30)),
             "dressCode": "Whatever stays dry on grass",
-            "images": [_image("festival-1", "The lawn at dusk")],
         },
     )
 
@@ -322,10 +320,6 @@ def _place(venue: _Venue) -> dict[str, Any]:
         "latitude": venue.latitude,
         "longitude": venue.longitude,
     }
-
-
-def _image(name: str, alt: str) -> dict[str, str]:
-    return {"url": f"https://images.marquee.example/{name}.jpg", "alt": alt}
 
 
 def _price(whole: int, currency: str) -> dict[str, Any]:

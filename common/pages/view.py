@@ -196,8 +196,10 @@ def _from(tiers: tuple[TierView, ...]) -> str:
     prices = [each.price for each in tiers if each.sale is Sale.OPEN]
     if not prices:
         return ""
-    lowest = wording.money(min(prices, key=lambda price: price.amount_minor))
-    return lowest if len({price.amount_minor for price in prices}) == 1 else f"From {lowest}"
+    lowest = min(prices, key=lambda price: price.amount_minor)
+    if len({price.amount_minor for price in prices}) == 1:
+        return wording.money(lowest)
+    return f"From {wording.money(lowest)}" if lowest.amount_minor else "Free and up"
 
 
 def _action(status: EventStatus, tiers: tuple[TierView, ...]) -> str:

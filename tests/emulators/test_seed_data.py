@@ -193,13 +193,11 @@ def test_venues_and_artists_are_described_by_who_has_an_event_there(now: datetim
     assert len(described(now)) >= 13
 
 
-def test_events_have_pictures_doors_and_some_a_dress_code() -> None:
+def test_events_have_doors_and_some_a_dress_code() -> None:
     for _, request in requests(NOW):
         assert request.doors_at is not None
         assert timedelta() < request.starts_at - request.doors_at <= timedelta(hours=2)
-        [image] = request.images
-        assert image.url.startswith("https://images.marquee.example/")
-        assert image.alt
+        assert request.images == (), "nobody serves them, and a page with a broken picture looks broken"
     dressed = sum(request.dress_code is not None for _, request in requests(NOW))
     assert 20 <= dressed <= 150
 

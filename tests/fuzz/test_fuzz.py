@@ -6,6 +6,7 @@ No answer is a 5xx, each is documented and fits its schema, and what the schema 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
     from tests.conftest import SignIn
     from tests.support.server import GatewayThread
 
-CHECKS: Final = [
+ALWAYS: Final = [
     not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
-    negative_data_rejection,
 ]
+CHECKS: Final = [*ALWAYS, negative_data_rejection]
 # Its identity service is not there in a test's own project: it says 503, as documented.
 WITHOUT_ITS_SERVICE: Final = "DELETE /v1/session"
 OPERATIONS: Final = [
@@ -72,6 +73,9 @@ def test_generated_calls(
         @given(case=st.one_of(calls))
         def each(case: Case) -> None:
             answer = case.call(base_url=gateway.url, session=session, headers=headers)
-            case.validate_response(answer, checks=checks)
+            sent = parse_qs(urlsplit(str(answer.request.url)).query, keep_blank_values=True)
+            # A parameter without any value leaves no trace in the address: nothing forbidden was sent.
+            lost = set(case.query or ()) - sent.keys()
+            case.validate_response(answer, checks=[each for each in checks if each in ALWAYS or not lost])
 
         each()
