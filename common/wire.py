@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -54,12 +55,29 @@ EmailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]+\
 Opaque = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$")]
 
 
+# Degrees (WGS 84).
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+
+
 class Wire(BaseModel):
     """A request or a reply: unknown fields are refused, types are not guessed."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
     )
+
+
+def require_in_order(from_: datetime | None, to: datetime | None) -> None:
+    """For a query's validator: neither bound of a time has to be given."""
+    if from_ is not None and to is not None and from_ > to:
+        raise ValueError("from must not be later than to")
+
+
+def require_both(latitude: float | None, longitude: float | None) -> None:
+    """For a query's validator: a place has two coordinates or none."""
+    if (latitude is None) != (longitude is None):
+        raise ValueError("latitude and longitude come together")
 
 
 class Empty(Wire):

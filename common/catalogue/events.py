@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from common import clients
+from common.aggregation import count_of, sums
 from common.catalogue.schemas import Rating
 from common.errors import InvalidCursor
 from common.listings import index as listing_index
-from common.listings.cards import ListingCard, card
+from common.listings.cards import ListingCard, average, card
 from common.listings.schemas import Listing
 from common.listings.store import LISTINGS
 from common.paging import Page, decode_cursor, encode_cursor
@@ -69,21 +70,15 @@ async def past(kind: Kind, id_: str, now: datetime, limit: int, after: Position 
 
 async def count_past(kind: Kind, id_: str, now: datetime) -> int:
     """How many events are over; one read for each thousand of them, one at least."""
-    from google.cloud.firestore_v1.async_aggregation import AsyncAggregationQuery
-
-    [[found]] = await AsyncAggregationQuery(_past(kind, id_, now)).count(alias="past").get()
-    return int(found.value)
+    return await count_of(_past(kind, id_, now))
 
 
 async def rating(kind: Kind, id_: str) -> Rating | None:
     """The average over the reviews of all its events, None before the first."""
-    from google.cloud.firestore_v1.async_aggregation import AsyncAggregationQuery
-
     # Apart from the count: a sum passes over the listings that have no reviews yet, and a count beside it would too.
-    sums = AsyncAggregationQuery(_listed(kind, id_)).sum("ratingCount", alias="count").sum("ratingSum", alias="sum")
-    [found] = await sums.get()
-    of = {each.alias: int(each.value) for each in found}
-    return _rating(of["sum"], of["count"])
+    of = await sums(_listed(kind, id_), "ratingCount", "ratingSum")
+    mean = average(of["ratingSum"], of["ratingCount"])
+    return Rating(average=mean, count=of["ratingCount"]) if mean is not None else None
 
 
 def _listed(kind: Kind, id_: str) -> Any:
@@ -107,10 +102,6 @@ def _past(kind: Kind, id_: str, now: datetime) -> Any:
         .order_by("endsAt", direction=Query.DESCENDING)
         .order_by("eventId", direction=Query.DESCENDING)
     )
-
-
-def _rating(total: int, count: int) -> Rating | None:
-    return Rating(average=round(total / count, 2), count=count) if count else None
 
 
 def _name(id_: str, when: When) -> str:

@@ -24,16 +24,6 @@ def tree() -> dict[str, GenreNode]:
 
 
 @cache
-def with_descendants(genre: str) -> frozenset[str]:
-    """The genre and all below it; an unknown one stands for itself."""
-    found = {genre}
-    for node in tree().values():  # parents come first
-        if node.parent in found:
-            found.add(node.genre)
-    return frozenset(found)
-
-
-@cache
 def with_ancestors(genre: str) -> tuple[str, ...]:
     """The genre, its parent, and so on up to the root."""
     node = tree().get(genre)

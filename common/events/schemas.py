@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
 from common.money import BASIS_POINTS, Money
-from common.wire import Name, Opaque, Record, UtcDatetime, Wire
+from common.wire import Latitude, Longitude, Name, Opaque, Record, UtcDatetime, Wire
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,8 +58,8 @@ class Venue(Wire):
     name: Name
     address: Name
     city: Name
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    longitude: Annotated[float, Field(ge=-180, le=180)]
+    latitude: Latitude
+    longitude: Longitude
 
 
 class LineupEntry(Wire):
@@ -198,6 +198,11 @@ class PriceUntil(Record):
 Images = Annotated[tuple[Image, ...], Field(max_length=10)]
 
 
+def price_at(now: datetime, until: tuple[PriceUntil, ...], afterwards: int) -> int:
+    """The lowest price that holds now: the first of those in order whose time is not over, else that afterwards."""
+    return next((price.amount_minor for price in until if now < price.until), afterwards)
+
+
 class EventFields(Wire):
     """What an organizer says of an event."""
 
@@ -294,8 +299,12 @@ class Event(Record):
     @property
     def listed_geohash(self) -> str | None:
         """The geohash of what everybody may find: a query of places needs to ask for nothing else."""
-        public = self.status is EventStatus.PUBLISHED and self.visibility is Visibility.PUBLIC
-        return self.geohash if public else None
+        return self.geohash if self.is_listed else None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the event belongs into lists. One that is over does: who asks says from when on."""
+        return self.status is EventStatus.PUBLISHED and self.visibility is Visibility.PUBLIC
 
     def tier(self, tier_id: str) -> StoredTier | None:
         """The tier of this id."""

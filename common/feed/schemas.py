@@ -12,7 +12,7 @@ from common.listings.cards import ListingCard
 from common.money import LARGEST_AMOUNT_MINOR, Currency, Money
 from common.nearby.schemas import LARGEST_RADIUS_KM
 from common.paging import CursorText, Page, PageSize
-from common.wire import Name, UtcDatetime, Wire
+from common.wire import Latitude, Longitude, Name, UtcDatetime, Wire, require_both, require_in_order
 
 MOST_GENRES = 10
 NEARBY_KM = 25.0
@@ -73,8 +73,8 @@ class FeedQuery(Wire):
     age: Annotated[int, Field(ge=0, le=150)] | None = None
     free: bool = False
     available: bool = False
-    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
-    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
     radius_km: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_KM)] | None = None
     sort: FeedSort | None = None
     limit: PageSize = 20
@@ -82,13 +82,11 @@ class FeedQuery(Wire):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        if self.from_ is not None and self.to is not None and self.from_ > self.to:
-            raise ValueError("from must not be later than to")
+        require_in_order(self.from_, self.to)
         low, high = self.min_price_minor, self.max_price_minor
         if low is not None and high is not None and low > high:
             raise ValueError("minPriceMinor must not be above maxPriceMinor")
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude come together")
+        require_both(self.latitude, self.longitude)
         if self.latitude is None and self.radius_km is not None:
             raise ValueError("radiusKm needs latitude and longitude")
         if self.latitude is None and self.mode is FeedMode.NEARBY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from common.events.schemas import PriceUntil, Venue
+from common.events.schemas import PriceUntil, Venue, price_at
 from common.money import Currency
 from common.wire import Record, UtcDatetime
 
@@ -69,4 +69,4 @@ class Listing(Record):
 
     def lowest_price_minor(self, now: datetime) -> int:
         """The lowest price that holds now."""
-        return next((price.amount_minor for price in self.min_prices if now < price.until), self.min_price_minor)
+        return price_at(now, self.min_prices, self.min_price_minor)

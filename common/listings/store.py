@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from common import clients, clock, outbox
-from common.events import rules
-from common.events.schemas import Event, EventStatus
+from common.events.schemas import Event
 from common.events.store import EVENTS, refresh_of
 from common.listings.schemas import Listing
 from common.recount import recount as recount_document
@@ -84,16 +83,11 @@ async def say_available(batch: AsyncWriteBatch, event_id: str, *, available: boo
         batch.update(listing, _stamped({"available": available}))
 
 
-def is_listed(event: Event) -> bool:
-    """Whether the event belongs into lists. One that is over does: who asks says from when on."""
-    return event.status is EventStatus.PUBLISHED and rules.is_visible_to_all(event)
-
-
 def listing_of(event: Event, org_name: str) -> Listing:
     """What the organizer says of the event; nothing is counted yet."""
     return Listing(
         event_id=event.event_id,
-        listed=is_listed(event),
+        listed=event.is_listed,
         org_id=event.org_id,
         org_name=org_name,
         title=event.title,

@@ -51,7 +51,7 @@ class Rings:
     def after_cut(self, ring: Ring, share: float) -> Ring:
         """A smaller one, because the guard let through only what lies in that share of this one."""
         self._cut += 1
-        density = ring.guard / max(share, LEAST_SHARE) / area(ring.inner_km, ring.outer_km)
+        density = ring.guard / max(share, LEAST_SHARE) / _some_area(ring.inner_km, ring.outer_km)
         narrower = ring.inner_km + (ring.outer_km - ring.inner_km) * NARROWER
         return self._ring(ring.inner_km, min(self._reach(density, ring.inner_km), narrower))
 
@@ -61,7 +61,7 @@ class Rings:
             return None
         least, most = WIDER[min(self._short, len(WIDER) - 1)], WIDER[-1]
         self._short += 1
-        seen = max(area(self.start_km, ring.outer_km), area(0, THINNEST_KM))
+        seen = _some_area(self.start_km, ring.outer_km)
         reach = self._reach(found / seen) if found else math.inf
         nearest, farthest = (_radius(self.start_km, seen * times) for times in (least, most))
         return self._ring(ring.outer_km, min(max(reach, nearest), farthest))
@@ -83,12 +83,17 @@ class Rings:
 
 def density_of(found: int, ring_start_km: float, ring_end_km: float) -> float:
     """Events a square kilometre. None found is taken for half of one: elsewhere in the cell there may be some."""
-    return max(found, 0.5) / max(area(ring_start_km, ring_end_km), area(0, THINNEST_KM))
+    return max(found, 0.5) / _some_area(ring_start_km, ring_end_km)
 
 
 def area(inner_km: float, outer_km: float) -> float:
     """Of a ring, in square kilometres; flat, which is near enough for a guess."""
     return math.pi * (outer_km + inner_km) * (outer_km - inner_km)
+
+
+def _some_area(inner_km: float, outer_km: float) -> float:
+    """The same, never none: a cursor may stand on the circle itself, and what is left is then a line."""
+    return max(area(inner_km, outer_km), area(0, THINNEST_KM))
 
 
 def _radius(inner_km: float, ring_area: float) -> float:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from common.events.schemas import Genre, PriceUntil, Venue
+from common.events.schemas import Genre, PriceUntil, Venue, price_at
 from common.money import LARGEST_AMOUNT_MINOR, Currency, Money
 from common.paging import CursorText, PageSize
-from common.wire import Record, UtcDatetime, Wire
+from common.wire import Latitude, Longitude, Record, UtcDatetime, Wire, require_in_order
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +20,8 @@ LARGEST_RADIUS_KM = 500
 class NearbyQuery(Wire):
     """GET /v1/events/nearby: `from` and `to` bound the start of an event, both included."""
 
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    longitude: Annotated[float, Field(ge=-180, le=180)]
+    latitude: Latitude
+    longitude: Longitude
     radius_km: Annotated[float, Field(gt=0, le=LARGEST_RADIUS_KM)] = 25
     from_: Annotated[UtcDatetime | None, Field(alias="from")] = None
     to: UtcDatetime | None = None
@@ -32,8 +32,7 @@ class NearbyQuery(Wire):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.from_ is not None and self.to is not None and self.from_ > self.to:
-            raise ValueError("from must not be later than to")
+        require_in_order(self.from_, self.to)
         return self
 
 
@@ -55,8 +54,7 @@ class ListedEvent(Record):
 
     def at(self, now: datetime) -> ListedEvent:
         """The event with the lowest price that holds now."""
-        lowest = next((price.amount_minor for price in self.min_prices if now < price.until), self.min_price_minor)
-        return self.model_copy(update={"min_price_minor": lowest})
+        return self.model_copy(update={"min_price_minor": price_at(now, self.min_prices, self.min_price_minor)})
 
 
 class EventCard(Wire):

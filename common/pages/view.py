@@ -108,7 +108,7 @@ def event_view(event: Event, organizer: str, available: Availability, now: datet
         calendar=links.calendar_path(event),
         map=links.on_map(event.venue),
         app=links.in_app(event),
-        indexed=event.visibility is Visibility.PUBLIC and status is not EventStatus.DRAFT,
+        indexed=rules.is_visible_to_all(event),
     )
 
 

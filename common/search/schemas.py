@@ -12,11 +12,9 @@ from common.listings.cards import ListingCard
 from common.money import LARGEST_AMOUNT_MINOR, Currency
 from common.nearby.schemas import LARGEST_RADIUS_KM
 from common.paging import PageSize
-from common.wire import Name, UtcDatetime, Wire
+from common.wire import Latitude, Longitude, Name, UtcDatetime, Wire, require_both, require_in_order
 
 LONGEST_QUERY = 200
-Latitude = Annotated[float, Field(ge=-90, le=90)]
-Longitude = Annotated[float, Field(ge=-180, le=180)]
 # A cursor has the whole interpretation of its query: later pages go by what the first one understood.
 SearchCursor = Annotated[str, Field(max_length=4096)]
 Minor = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT_MINOR)]
@@ -48,10 +46,8 @@ class SearchQuery(Wire):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.from_ is not None and self.to is not None and self.from_ > self.to:
-            raise ValueError("from must not be later than to")
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude come together")
+        require_in_order(self.from_, self.to)
+        require_both(self.latitude, self.longitude)
         if self.radius_km is not None and self.latitude is None:
             raise ValueError("radiusKm needs latitude and longitude")
         return self
@@ -137,8 +133,7 @@ class SearchAllQuery(Wire):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude come together")
+        require_both(self.latitude, self.longitude)
         return self
 
 

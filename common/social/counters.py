@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from common import clients
 from common.aggregation import COUNT, count_of, sums
 from common.listings import store as listings
+from common.listings.cards import average
 from common.listings.schemas import InterestCounts
 from common.recount import recount
 from common.social.interests import INTERESTS
@@ -46,7 +47,7 @@ async def of_event(event_id: str) -> EventSocial:
         **people,
         attendees=fields.get("attendees", 0),
         rating_count=ratings,
-        rating_average=round(total / ratings, 2) if ratings else None,
+        rating_average=average(total, ratings),
     )
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.catalogue import genres
-from common.catalogue.genres import tree, with_ancestors, with_descendants
+from common.catalogue.genres import tree, with_ancestors
 from common.events.schemas import EventRequest
 from emulators import seed_data
+from tests.support.genres import with_descendants
 from tests.support.people import accepted, event_body
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from common.trigger import TriggerSpec
     from tests.conftest import SignIn
-    from tests.costs.scenarios import Act
+    from tests.costs.scenario import Act
     from tests.support.cost_recorder import Cost
     from tests.support.people import Json
     from tests.support.server import GatewayThread
@@ -115,7 +115,7 @@ def measure(shop: Shop, recorder: CostRecorder, name: str) -> Row:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_call_costs_what_the_page_says(shop: Shop, recorder: CostRecorder, name: str) -> None:
-    assert name in SCENARIOS, f"tests/costs/scenarios.py must call {name}, so that its cost is known"
+    assert name in SCENARIOS, f"tests/costs/*_scenarios.py must call {name}, so that its cost is known"
     row = measure(shop, recorder, name)
     if os.environ.get(WRITE_VARIABLE):
         lines = lines_of(PAGE.read_text()) if PAGE.exists() else {}

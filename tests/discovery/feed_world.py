@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from google.cloud.firestore import SERVER_TIMESTAMP
 
 from common import clients
-from common.catalogue.genres import with_descendants
 from common.catalogue.rules import artist_id, venue_id
 from common.events.schemas import Venue
 from common.feed.nights import tonight, weekend
@@ -18,6 +17,7 @@ from common.geo import Point, distance_km
 from common.listings.schemas import InterestCounts, Listing
 from common.listings.store import LISTINGS
 from common.social.schemas import Taste
+from tests.support.genres import with_descendants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

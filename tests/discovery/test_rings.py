@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from common.nearby.rings import Ring, Rings, area, density_of
@@ -40,6 +40,7 @@ DENSITIES = st.floats(-5, 3).map(lambda exponent: 10**exponent)
     believed=st.none() | DENSITIES,
     at_one_place=st.sampled_from([0, 0, 5_000]),
 )
+@example(radius_km=1, share=1, wanted=2, density=1, believed=None, at_one_place=5_000)
 def test_no_belief_costs_more_than_some_round_trips(
     radius_km: float, share: float, wanted: int, density: float, believed: float | None, at_one_place: int
 ) -> None:

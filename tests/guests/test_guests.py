@@ -23,6 +23,7 @@ from tests.support.people import (
     refused,
     tier_body,
 )
+from tests.support.races import meet_before_committing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -168,22 +169,6 @@ def test_what_is_no_guest_is_refused(gateway: GatewayThread, host: Person, priva
     assert told(gateway) == []
 
 
-def both_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first two commits wait for each other: both were decided on what neither of them wrote."""
-    arrived = 0
-    together = asyncio.Event()
-
-    async def meet(batch: AsyncWriteBatch) -> bool:
-        nonlocal arrived
-        arrived += 1
-        if arrived == 2:
-            together.set()
-        await together.wait()
-        return await committed(batch)
-
-    monkeypatch.setattr(store, "committed", meet)
-
-
 async def invited_twice_at_once(event_id: str) -> None:
     now = clock.now()
     wanted = rules.new_guest(event_id, GuestRequest(phone=PHONE), "host", now)
@@ -193,7 +178,7 @@ async def invited_twice_at_once(event_id: str) -> None:
 def test_invited_by_two_at_once_they_are_told_once(
     gateway: GatewayThread, private: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both_at_once(monkeypatch)
+    meet_before_committing(monkeypatch, store)
     gateway.run(invited_twice_at_once(private["eventId"]))
     assert len(told(gateway)) == 1
 
@@ -201,7 +186,7 @@ def test_invited_by_two_at_once_they_are_told_once(
 def test_control_without_the_guard_two_at_once_tell_twice(
     gateway: GatewayThread, private: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both_at_once(monkeypatch)
+    meet_before_committing(monkeypatch, store)
     monkeypatch.setattr(AsyncWriteBatch, "create", AsyncWriteBatch.set)
     gateway.run(invited_twice_at_once(private["eventId"]))
     assert len(told(gateway)) == 2

@@ -14,6 +14,7 @@ from common.transaction import committed
 from common.trigger import RetryLater
 from common.updates import telling
 from tests.support.people import accepted, order_body, publish_event, refused, tier_body
+from tests.support.races import meet_before_committing
 
 if TYPE_CHECKING:
     from google.cloud.firestore_v1.async_batch import AsyncWriteBatch
@@ -157,22 +158,6 @@ def test_a_page_that_dies_is_neither_lost_nor_doubled(
     assert addressed(gateway) == everybody(holders)
 
 
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two runs of a page commit only after both have decided."""
-    arrived = 0
-    together = asyncio.Event()
-
-    async def meet(batch: AsyncWriteBatch) -> bool:
-        nonlocal arrived
-        arrived += 1
-        if arrived == 2:
-            together.set()
-        await together.wait()
-        return await committed(batch)
-
-    monkeypatch.setattr(telling, "committed", meet)
-
-
 async def twice_at_once(update: Json) -> list[Any]:
     ids = update["eventId"], update["updateId"], 0
     return list(await asyncio.gather(telling.tell_page(*ids), telling.tell_page(*ids), return_exceptions=True))
@@ -188,7 +173,7 @@ def test_two_runs_of_a_page_at_once_hand_over_once(
     guarded: bool,
 ) -> None:
     update = post(host, event)
-    at_once(monkeypatch)
+    meet_before_committing(monkeypatch, telling)
     if not guarded:
         monkeypatch.setattr(telling, "_as_seen", lambda _: None)
     outcomes = gateway.run(twice_at_once(update))
