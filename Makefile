@@ -6,12 +6,12 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fire fuzz lint types bench openapi costs clean
+.PHONY: help run test fire fuzz lint types bench openapi costs infra-check images clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## Start everything on this machine with seeded events; Ctrl-C stops it
 	@exec $(RUN) -m emulators.launcher
@@ -36,11 +36,17 @@ bench: $(INSTALLED) ## Measure bookings and requests per second, and searches
 	$(RUN) -m bench
 	$(RUN) -m bench.search
 
-openapi: $(INSTALLED) ## Write openapi.json and manifest.json from the declarations
+openapi: $(INSTALLED) ## Write openapi.json, manifest.json and docs/roles.md from the code
 	$(RUN) -m manifest
 
 costs: $(INSTALLED) ## Write docs/costs.md from what a test run counted
 	$(RUN) -m bench.costs
+
+infra-check: $(INSTALLED) ## Show what can be shown of terraform/ without a cloud
+	@$(RUN) -m infra
+
+images: ## Have Cloud Build make the images that the bundles lack (docs/deploy.md)
+	@$(PYTHON) -m infra.images
 
 clean: ## Remove what was installed and generated
 	rm -rf $(VENV) .local emulators/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

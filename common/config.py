@@ -19,6 +19,8 @@ class Config:
     firebase_auth_emulator_host: str = ""
     oidc_keys_url: str = f"{GOOGLE_CERTS}/oauth2/v3/certs"
     invoker_service_account: str = ""
+    # Set to "cloud-run" where Cloud Run has checked the invoker's token, and cut its signature off, before we see it.
+    invoker_checked_by: str = ""
     trigger_url_template: str = ""
     cloud_tasks_emulator_host: str = ""
     allowed_origins: str = ""
@@ -53,7 +55,7 @@ class Config:
 
     def trigger_url(self, name: str) -> str:
         """Where the private function of this name is called, which is also its OIDC audience."""
-        return self.trigger_url_template.format(name=name)
+        return self.trigger_url_template.format(name=name, service=name.replace("_", "-"))
 
 
 @cache

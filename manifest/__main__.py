@@ -1,4 +1,4 @@
-"""`python -m manifest` writes openapi.json and manifest.json; `--check` fails where they are stale."""
+"""`python -m manifest` writes openapi.json, manifest.json and docs/roles.md; `--check` fails where they are stale."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any
 
 from manifest.discover import ROOT, Manifest, discover
 from manifest.openapi import openapi
+from manifest.roles import grants, table
 
 
 def documents() -> dict[str, str]:
-    """The generated files of the repository's root, by name."""
+    """The generated files, by their path from the repository's root."""
     manifest = discover()
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     return {
         "openapi.json": json.dumps(openapi(manifest, version), indent=2, ensure_ascii=False) + "\n",
         "manifest.json": json.dumps(_deployment(manifest), indent=2) + "\n",
+        "docs/roles.md": table(manifest),
     }
 
 
@@ -32,6 +34,7 @@ def _deployment(manifest: Manifest) -> dict[str, Any]:
             "access": endpoint.access.name,
             "invoker": "public",
             "secrets": list(endpoint.secrets),
+            "grants": [asdict(grant) for grant in grants(endpoint)],
             **asdict(endpoint.resources),
         }
     for trigger in manifest.triggers:
@@ -41,6 +44,7 @@ def _deployment(manifest: Manifest) -> dict[str, Any]:
             "access": trigger.access,
             "invoker": "service_account",
             "secrets": list(trigger.secrets),
+            "grants": [asdict(grant) for grant in grants(trigger)],
             **asdict(trigger.resources),
         }
     return {"functions": dict(sorted(functions.items()))}

@@ -249,3 +249,19 @@ async def unsettled_webhooks(now: datetime) -> tuple[Violation, ...]:
         .order_by("receivedAt")
     )
     return tuple([Violation("webhooks are settled", found.id, "still waiting") async for found in query.stream()])
+
+
+async def oldest_unsettled(now: datetime) -> float:
+    """For how many seconds the oldest webhook has been waiting for its settlement; 0 when none is."""
+    from google.cloud.firestore import FieldFilter
+
+    query = (
+        clients.firestore()
+        .collection("webhooks")
+        .where(filter=FieldFilter("status", "==", WebhookStatus.STORED))
+        .order_by("receivedAt")
+        .limit(1)
+    )
+    for found in await query.get():
+        return float((now - found.get("receivedAt")).total_seconds())
+    return 0.0

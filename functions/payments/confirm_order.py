@@ -19,7 +19,7 @@ from common.payments.schemas import CheckoutBody
     body=CheckoutBody,
     returns=OrderReply,
     errors=(PaymentNotCaptured, GatewayUnavailable, GatewayRefused),
-    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET"),
+    secrets=("STRIPE_SECRET_KEY", "RAZORPAY_KEY_SECRET", "PAYSTACK_SECRET_KEY"),
 )
 async def confirm_order(call: Call[CheckoutBody]) -> OrderReply:
     """Ask the provider whether the order is paid, and issue its tickets at once if it is.

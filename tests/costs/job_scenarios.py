@@ -38,6 +38,11 @@ def sweep_outbox(shop: Shop) -> Callable[[], Act]:
 
 
 @scenario
+def watch_settlement(shop: Shop) -> Callable[[], Act]:
+    return lambda: lambda: shop.trigger("watch_settlement", {})
+
+
+@scenario
 def purge_cache(shop: Shop) -> Callable[[], Act]:
     payload = {"tag": f"event-{shop.event()['eventId']}"}
     return lambda: lambda: shop.trigger("purge_cache", payload)

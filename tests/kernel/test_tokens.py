@@ -375,3 +375,51 @@ def test_without_an_invoker_configured_nobody_is(signing_keys: SigningKeys, monk
     for email in ("", INVOKER, None):
         with pytest.raises(Unauthenticated):
             asyncio.run(verify_invoker(invoker_token(signing_keys, email=email), AUDIENCE))
+
+
+class TestBehindCloudRun:
+    """Cloud Run verifies the invoker's token itself, and passes it on with a note in the place of its signature."""
+
+    @pytest.fixture(autouse=True)
+    def _checked_by_cloud_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("INVOKER_CHECKED_BY", "cloud-run")
+        config.cache_clear()
+
+    @staticmethod
+    def passed_on(keys: SigningKeys, **more: Any) -> str:
+        return f"{invoker_token(keys, **more).rpartition('.')[0]}.{tokens.CHECKED_BY_CLOUD_RUN}"
+
+    @pytest.mark.parametrize(
+        "audience", [AUDIENCE, "https://release-hold-x7.a.run.app"], ids=["one address", "another"]
+    )
+    def test_the_invoker_is_believed_at_any_address_of_the_service(
+        self, signing_keys: SigningKeys, audience: str
+    ) -> None:
+        asyncio.run(verify_invoker(self.passed_on(signing_keys, aud=audience), AUDIENCE))
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"email": "somebody@example.com"}, {"email_verified": False}, {"iss": ISSUER}, {"exp": int(time.time()) - 10}],
+        ids=named_by_claim,
+    )
+    def test_nobody_else_is(self, signing_keys: SigningKeys, wrong: dict[str, Any]) -> None:
+        with pytest.raises(Unauthenticated):
+            asyncio.run(verify_invoker(self.passed_on(signing_keys, **wrong), AUDIENCE))
+
+    def test_a_signature_that_is_there_is_verified(self, signing_keys: SigningKeys, next_keys: SigningKeys) -> None:
+        with pytest.raises(Unauthenticated):
+            asyncio.run(verify_invoker(invoker_token(next_keys), AUDIENCE))
+
+    def test_elsewhere_the_note_is_no_signature(
+        self, signing_keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("INVOKER_CHECKED_BY")
+        config.cache_clear()
+        with pytest.raises(Unauthenticated):
+            asyncio.run(verify_invoker(self.passed_on(signing_keys), AUDIENCE))
+
+
+def test_an_address_may_name_the_service_instead_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIGGER_URL_TEMPLATE", "https://{service}-123456789012.asia-south1.run.app")
+    config.cache_clear()
+    assert config().trigger_url("release_hold") == "https://release-hold-123456789012.asia-south1.run.app"

@@ -1,0 +1,3 @@
+output "address" {
+  value = google_compute_global_address.this.address
+}

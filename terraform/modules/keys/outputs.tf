@@ -1,0 +1,3 @@
+output "personal_data" {
+  value = google_kms_crypto_key.personal_data.id
+}

@@ -1,0 +1,7 @@
+output "accounts" {
+  value = local.emails
+}
+
+output "invoker" {
+  value = local.invoker
+}

@@ -1,0 +1,7 @@
+variable "names" {
+  type = set(string)
+}
+
+variable "region" {
+  type = string
+}

@@ -1,0 +1,20 @@
+variable "domain" {
+  type = string
+}
+
+variable "origins" {
+  type = list(string)
+}
+
+variable "idps" {
+  type = map(object({ client_id = string }))
+}
+
+variable "secrets" {
+  type      = map(string)
+  sensitive = true
+}
+
+variable "sms_regions" {
+  type = list(string)
+}
