@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import offline
-from infra.agreement import CHECKS, Plan
+from infra.agreement import CHECKS
+from infra.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ resource "google_project_service" "used" {
   disable_on_destroy = false
 }
 
-module "build" {
-  source = "./modules/build"
+module "images" {
+  source = "./modules/images"
 
   project  = var.project
   region   = var.region
@@ -77,7 +77,7 @@ module "function" {
   name            = local.services[each.key]
   summary         = each.value.source
   region          = var.region
-  image           = "${module.build.images}/${local.services[each.key]}:${substr(local.bundles[each.key].sha256, 0, 16)}"
+  image           = "${module.images.images}/${local.services[each.key]}:${substr(local.bundles[each.key].sha256, 0, 16)}"
   service_account = module.rights.accounts[each.key]
   invoker         = each.value.invoker == "public" ? "allUsers" : "serviceAccount:${module.rights.invoker}"
   is_public       = each.value.invoker == "public"
@@ -135,7 +135,7 @@ module "gateway" {
   region    = var.region
   domain    = var.domain
   armor     = var.armor
-  functions = { for name, each in local.public : name => merge(each.route, { service = local.services[name], access = each.access }) }
+  functions = { for name, each in local.public : name => merge(each.route, { service = local.services[name], access = each.access, cached = each.cached }) }
 
   depends_on = [module.function]
 }

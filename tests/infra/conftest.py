@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra import offline
-from infra.agreement import Plan
+from infra.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

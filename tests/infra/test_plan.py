@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infra.agreement import Plan
+    from infra.plan import Plan
 
 
 def _replace(file: Path, old: str, new: str) -> None:

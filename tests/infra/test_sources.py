@@ -11,7 +11,6 @@ import hcl2
 import pytest
 
 from common.config import Config
-from infra.routing import reached
 from manifest.discover import discover
 from manifest.reach import reach
 from manifest.roles import WRITES, UnknownService, grants
@@ -211,16 +210,3 @@ def _known() -> tuple[str, ...]:
     from manifest.roles import KNOWN_LIBRARIES
 
     return KNOWN_LIBRARIES
-
-
-def _rule(priority: int, service: str, **match: str | None) -> dict[str, Any]:
-    blank: dict[str, Any] = {"full_path_match": None, "path_template_match": None, "header_matches": []}
-    return {"priority": priority, "service": f"x/{service}", "match_rules": [blank | match]}
-
-
-@pytest.mark.parametrize(
-    ("path", "target"), [("/v1/a/b", "fixed"), ("/v1/a/c", "any"), ("/v1/a/c/d", None), ("/v1/a/", None)]
-)
-def test_the_first_rule_that_fits_is_taken(path: str, target: str | None) -> None:
-    rules = [_rule(2, "any", path_template_match="/v1/a/*"), _rule(1, "fixed", full_path_match="/v1/a/b")]
-    assert reached(rules, path, {}) == target
