@@ -155,6 +155,16 @@ def _declared_field(field: Json) -> tuple[str, str]:
     return field["fieldPath"], str(field.get("order") or field.get("arrayConfig") or "VECTOR")
 
 
+def encryption(plan: Plan) -> Iterator[str]:
+    """Secrets, and what people upload, are encrypted with keys of our own."""
+    for name, secret in plan.values("google_secret_manager_secret", "secret_id").items():
+        replicas = secret["replication"][0]["user_managed"][0]["replicas"]
+        yield from (f"secret {name} has Google's key" for each in replicas if not each["customer_managed_encryption"])
+    for name, bucket in plan.values("google_storage_bucket").items():
+        if name.endswith(("-uploads", "-media")) and not bucket["encryption"]:
+            yield f"bucket {name} has Google's key"
+
+
 def buckets(plan: Plan) -> Iterator[str]:
     """No bucket can be opened to everybody, and each has one way of saying who may."""
     for name, each in plan.values("google_storage_bucket").items():
@@ -172,6 +182,7 @@ CHECKS: Final[tuple[Callable[[Plan], Iterator[str]], ...]] = (
     triggers,
     database,
     buckets,
+    encryption,
 )
 
 

@@ -23,16 +23,18 @@ module "images" {
 module "keys" {
   source = "./modules/keys"
 
-  region     = var.region
-  depends_on = [google_project_service.used]
+  region         = var.region
+  project_number = data.google_project.this.number
+  depends_on     = [google_project_service.used]
 }
 
 module "secrets" {
   source = "./modules/secrets"
 
-  names      = local.secrets
-  region     = var.region
-  depends_on = [google_project_service.used]
+  names              = local.secrets
+  region             = var.region
+  key                = module.keys.ids["secrets"]
+  deleted_on_destroy = var.deleted_on_destroy
 }
 
 module "firestore" {
@@ -53,6 +55,7 @@ module "storage" {
   region             = var.region
   project_number     = data.google_project.this.number
   topic              = module.messaging.topics["media-events"]
+  key                = module.keys.ids["media"]
   allowed_origins    = var.allowed_origins
   deleted_on_destroy = var.deleted_on_destroy
   depends_on         = [google_project_service.used]
@@ -148,6 +151,7 @@ module "sign_in" {
   idps        = var.sign_in_providers
   secrets     = var.sign_in_secrets
   sms_regions = var.sms_regions
+  test_phones = var.environment == "prod" ? {} : var.test_phones
   depends_on  = [google_project_service.used]
 }
 

@@ -95,6 +95,11 @@ def test_control_a_browsers_question_that_reaches_another_function_is_found() ->
     assert "OPTIONS /v1/shows/some-id_1 reaches get-show instead of list-shows" in routes(plan(RULES[1:]))
 
 
+def test_control_a_parameter_that_goes_before_a_fixed_segment_is_found() -> None:
+    spoilt = [RULES[0], rule(1, "get-show", prefix_match="/v1/shows/"), RULES[1]]
+    assert "GET /v1/shows/feed reaches get-show instead of list-shows" in routes(plan(spoilt))
+
+
 def test_control_a_rule_that_takes_everything_is_found() -> None:
     assert "what no function has declared reaches get-show" in routes(
         plan([*RULES, rule(5, "get-show", prefix_match="/")])

@@ -158,6 +158,19 @@ def test_what_ends_by_itself_is_what_the_code_gives_an_end() -> None:
         assert any(re.search(rf"\b{name}\b", path.read_text()) for name in ending), f"{path} ends documents of none"
 
 
+def test_who_holds_every_listing_in_memory_has_the_memory_for_it() -> None:
+    """100 000 events take 275 MB, and 600 MB while they are loaded (decision 12): beside Python and a request."""
+    for name, each in FUNCTIONS.items():
+        reached_by_it = reach(each["source"].removesuffix(".py").replace("/", "."), name).symbols
+        if ("common.listings.index", "current") in reached_by_it:
+            assert each["memory_mb"] >= 1024, name
+
+
+def test_test_phones_never_reach_production() -> None:
+    call = declared(TERRAFORM, "module")["sign_in"]["test_phones"]
+    assert 'var.environment == "prod" ? {}' in call
+
+
 def _code() -> Iterator[Path]:
     for folder in ("common", "functions", "triggers"):
         yield from (ROOT / folder).rglob("*.py")
