@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench import monthly
 from infra import offline
 from infra.agreement import disagreements
 from tests.infra.conftest import as_plan
@@ -37,7 +38,12 @@ def test_the_configuration_is_valid(configuration: Path, folder: str) -> None:
 def test_terraforms_own_tests_pass_and_the_plan_agrees_with_the_manifest(configuration: Path) -> None:
     failures, resources = offline.tested(configuration)
     assert failures == []
-    assert disagreements(as_plan(resources)) == []
+    plan = as_plan(resources)
+    assert disagreements(plan) == []
+    # The month's bill names what is paid by the piece.
+    assert len(plan.all("google_compute_security_policy")) == monthly.POLICIES
+    conditions = [each["values"]["conditions"] for each in plan.all("google_monitoring_alert_policy")]
+    assert sum(map(len, conditions)) == monthly.ALERT_CONDITIONS
 
 
 def test_control_a_misspelt_argument_is_found(configuration: Path) -> None:
