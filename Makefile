@@ -39,8 +39,9 @@ bench: $(INSTALLED) ## Measure bookings and requests per second, and searches
 openapi: $(INSTALLED) ## Write openapi.json, manifest.json and docs/roles.md from the code
 	$(RUN) -m manifest
 
-costs: $(INSTALLED) ## Write docs/costs.md from what a test run counted
+costs: $(INSTALLED) ## Write docs/costs.md from what a test run counted, and the month's bill in docs/deploy.md
 	$(RUN) -m bench.costs
+	$(RUN) -m bench.monthly
 
 infra-check: $(INSTALLED) ## Show what can be shown of terraform/ without a cloud
 	@$(RUN) -m infra

@@ -201,7 +201,7 @@ def endpoint(
 async def _serve(spec: EndpointSpec, handler: Handler, request: Request) -> Response:
     """Check everything that the declaration promises, in the order in which a caller may learn of it."""
     if request.method == "OPTIONS":
-        return http.preflight(", ".join(spec.methods))
+        return http.preflight()
     if request.method not in spec.methods:
         raise MethodNotAllowed(allow=", ".join(spec.methods))
     found = spec.pattern.fullmatch(request.url.path)

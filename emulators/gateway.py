@@ -47,16 +47,16 @@ class ByMethod:
     async def __call__(self, request: Request) -> Response:
         methods = ", ".join(sorted(self._functions))
         if request.method == "OPTIONS":
-            return await _preflight(request, methods)
+            return await _preflight(request)
         function = self._functions.get(request.method)
         if function is None:
             return await _refuse(request, MethodNotAllowed(allow=methods))
         return await function(request)
 
 
-async def _preflight(request: Request, methods: str) -> Response:
+async def _preflight(request: Request) -> Response:
     async def answer() -> Response:
-        return http.preflight(methods)
+        return http.preflight()
 
     return await http.respond(request, "gateway", answer)
 

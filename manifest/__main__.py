@@ -32,6 +32,8 @@ def _deployment(manifest: Manifest) -> dict[str, Any]:
             "source": f"{endpoint.module.replace('.', '/')}.py",
             "route": {"method": endpoint.method, "path": endpoint.path},
             "access": endpoint.access.name,
+            # Whether a CDN may keep replies: the function says for how long.
+            "cached": endpoint.cache is not None,
             "invoker": "public",
             "secrets": list(endpoint.secrets),
             "grants": [asdict(grant) for grant in grants(endpoint)],

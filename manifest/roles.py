@@ -38,7 +38,7 @@ KNOWN_LIBRARIES: Final = (
 
 @dataclass(frozen=True)
 class Grant:
-    """A role on one resource. Terraform knows the resources by these names: see terraform/modules/identity."""
+    """A role on one resource. Terraform knows the resources by these names: see terraform/modules/rights."""
 
     role: str
     on: str
@@ -117,10 +117,10 @@ rights. Nobody holds owner or editor.
 - **database**: the project's Firestore database, by a condition on its name. **topic:**, **secret:**, **queues**,
   **invoker**: bindings on exactly that resource, not on the project.
 - **marqueeSignOut**, **marqueePush**, **marqueePurge** are roles of the project with one or two permissions each, for
-  which Google's smallest role would be far too large (`terraform/modules/identity`).
+  which Google's smallest role would be far too large (`terraform/modules/rights`).
 - Private functions are called by the service account `invoker`, the only one with `roles/run.invoker` on them. Public
   ones have that role for everybody, and take requests of the load balancer only.
-- Who builds and who deploys: `terraform/bootstrap`, and `builder` in `terraform/modules/function`.
+- Who builds and who deploys: `terraform/bootstrap`, and `builder` in `terraform/modules/images`.
 
 | function | role | on | why |
 |---|---|---|---|"""

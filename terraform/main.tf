@@ -9,8 +9,8 @@ resource "google_project_service" "used" {
   disable_on_destroy = false
 }
 
-module "build" {
-  source = "./modules/build"
+module "images" {
+  source = "./modules/images"
 
   project  = var.project
   region   = var.region
@@ -23,16 +23,18 @@ module "build" {
 module "keys" {
   source = "./modules/keys"
 
-  region     = var.region
-  depends_on = [google_project_service.used]
+  region         = var.region
+  project_number = data.google_project.this.number
+  depends_on     = [google_project_service.used]
 }
 
 module "secrets" {
   source = "./modules/secrets"
 
-  names      = local.secrets
-  region     = var.region
-  depends_on = [google_project_service.used]
+  names              = local.secrets
+  region             = var.region
+  key                = module.keys.ids["secrets"]
+  deleted_on_destroy = var.deleted_on_destroy
 }
 
 module "firestore" {
@@ -53,6 +55,7 @@ module "storage" {
   region             = var.region
   project_number     = data.google_project.this.number
   topic              = module.messaging.topics["media-events"]
+  key                = module.keys.ids["media"]
   allowed_origins    = var.allowed_origins
   deleted_on_destroy = var.deleted_on_destroy
   depends_on         = [google_project_service.used]
@@ -77,7 +80,7 @@ module "function" {
   name            = local.services[each.key]
   summary         = each.value.source
   region          = var.region
-  image           = "${module.build.images}/${local.services[each.key]}:${substr(local.bundles[each.key].sha256, 0, 16)}"
+  image           = "${module.images.images}/${local.services[each.key]}:${substr(local.bundles[each.key].sha256, 0, 16)}"
   service_account = module.rights.accounts[each.key]
   invoker         = each.value.invoker == "public" ? "allUsers" : "serviceAccount:${module.rights.invoker}"
   is_public       = each.value.invoker == "public"
@@ -135,7 +138,7 @@ module "gateway" {
   region    = var.region
   domain    = var.domain
   armor     = var.armor
-  functions = { for name, each in local.public : name => merge(each.route, { service = local.services[name], access = each.access }) }
+  functions = { for name, each in local.public : name => merge(each.route, { service = local.services[name], access = each.access, cached = each.cached }) }
 
   depends_on = [module.function]
 }
@@ -148,6 +151,7 @@ module "sign_in" {
   idps        = var.sign_in_providers
   secrets     = var.sign_in_secrets
   sms_regions = var.sms_regions
+  test_phones = var.environment == "prod" ? {} : var.test_phones
   depends_on  = [google_project_service.used]
 }
 

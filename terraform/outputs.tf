@@ -5,7 +5,7 @@ output "address" {
 
 output "build" {
   description = "What `make images` needs to turn bundles into images."
-  value       = module.build.instructions
+  value       = module.images.instructions
 }
 
 output "services" {

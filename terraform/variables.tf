@@ -111,6 +111,18 @@ variable "sms_regions" {
   default     = ["IN"]
 }
 
+variable "test_phones" {
+  type        = map(string)
+  description = "Numbers that sign in with a fixed code and get no SMS, for `make smoke`. Production has none, whatever is given."
+  default     = {}
+  sensitive   = true
+
+  validation {
+    condition     = alltrue([for phone, code in nonsensitive(var.test_phones) : can(regex("^\\+[1-9][0-9]{7,14}$", phone)) && can(regex("^[0-9]{6}$", code))])
+    error_message = "A test phone is a number in E.164 form and a code of six digits."
+  }
+}
+
 variable "vector_search" {
   type        = bool
   description = "A Vertex AI index and endpoint. It costs money idle; without it Firestore's vector search answers."

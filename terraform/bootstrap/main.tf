@@ -3,7 +3,7 @@
 # bucket afterwards (docs/deploy.md).
 
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.11"
 
   required_providers {
     google = {
@@ -36,7 +36,7 @@ locals {
     "roles/iam.serviceAccountAdmin",
     "roles/identityplatform.admin",
     "roles/logging.configWriter",
-    "roles/logging.viewer", # the canary counts server errors
+    "roles/logging.viewer", # the canary counts errors
     "roles/monitoring.admin",
     "roles/pubsub.admin",
     "roles/run.admin",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra import offline
-from infra.agreement import Plan
+from infra.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
-def _plan(resources: list[dict[str, Any]]) -> Plan:
+def as_plan(resources: list[dict[str, Any]]) -> Plan:
     """These resources beside what the repository declares, whatever the copy that was planned says."""
     return Plan(
         resources,
@@ -43,6 +43,6 @@ def planned() -> Callable[[Path], Plan]:
         failures, resources = offline.tested(folder, only="everything")
         assert failures == []
         assert resources
-        return _plan(resources)
+        return as_plan(resources)
 
     return plan

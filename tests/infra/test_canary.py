@@ -26,7 +26,7 @@ if "list" in arguments:
 elif arguments[:2] == ["logging", "read"]:
     revision = next(each for each in state["errors"] if each in arguments[2]) if any(
         each in arguments[2] for each in state["errors"]) else None
-    assert "httpRequest.status>=500" in arguments[2]
+    assert "severity>=ERROR" in arguments[2]
     print(json.dumps([{{}}] * state["errors"].get(revision, 0)))
 else:
     with (folder / "moves").open("a") as moves:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench import monthly
 from infra import offline
 from infra.agreement import disagreements
+from tests.infra.conftest import as_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from infra.agreement import Plan
+    from infra.plan import Plan
 
 
 def _replace(file: Path, old: str, new: str) -> None:
@@ -33,12 +35,15 @@ def test_the_configuration_is_valid(configuration: Path, folder: str) -> None:
     assert offline.validated(configuration / folder) == []
 
 
-def test_terraforms_own_tests_pass_and_the_plan_agrees_with_the_manifest(
-    configuration: Path, planned: Callable[[Path], Plan]
-) -> None:
-    failures, _ = offline.tested(configuration)
+def test_terraforms_own_tests_pass_and_the_plan_agrees_with_the_manifest(configuration: Path) -> None:
+    failures, resources = offline.tested(configuration)
     assert failures == []
-    assert disagreements(planned(configuration)) == []
+    plan = as_plan(resources)
+    assert disagreements(plan) == []
+    # The month's bill names what is paid by the piece.
+    assert len(plan.all("google_compute_security_policy")) == monthly.POLICIES
+    conditions = [each["values"]["conditions"] for each in plan.all("google_monitoring_alert_policy")]
+    assert sum(map(len, conditions)) == monthly.ALERT_CONDITIONS
 
 
 def test_control_a_misspelt_argument_is_found(configuration: Path) -> None:
@@ -52,18 +57,16 @@ def test_control_a_missing_argument_is_found(configuration: Path) -> None:
     assert any("push_endpoint" in each for each in offline.validated(configuration))
 
 
-def test_control_a_dropped_role_is_found(configuration: Path, planned: Callable[[Path], Plan]) -> None:
+def test_control_a_dropped_role_and_one_too_many_are_found(
+    configuration: Path, planned: Callable[[Path], Plan]
+) -> None:
     _replace(configuration / "modules/rights/main.tf", "for_each = local.of_kind.topic\n", "for_each = {}\n")
-    found = disagreements(planned(configuration))
-    assert any(each.startswith("rights: rights of relay_outbox: missing") and "topic" in each for each in found)
-
-
-def test_control_a_role_too_many_is_found(configuration: Path, planned: Callable[[Path], Plan]) -> None:
     path = configuration.parent / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["functions"]["get_event"]["grants"][0]["role"] = "roles/datastore.owner"
     path.write_text(json.dumps(manifest))
     found = disagreements(planned(configuration))
+    assert any(each.startswith("rights: rights of relay_outbox: missing") and "topic" in each for each in found)
     assert any("rights of get_event: nobody declared" in each and "datastore.owner" in each for each in found)
 
 
@@ -81,13 +84,3 @@ def test_control_a_removed_index_is_found(configuration: Path, planned: Callable
     found = disagreements(planned(configuration))
     assert len(found) == 1
     assert found[0].startswith(f"database: indexes: missing [\"('{gone['collectionGroup']}'")
-
-
-def test_control_routes_in_the_order_of_their_names_reach_the_wrong_function(
-    configuration: Path, planned: Callable[[Path], Plan]
-) -> None:
-    _replace(
-        configuration / "modules/gateway/main.tf", 'replace(local.patterns[name], "*", "~")', "local.patterns[name]"
-    )
-    found = disagreements(planned(configuration))
-    assert any("/v1/events/nearby reaches get-event" in each for each in found)

@@ -67,7 +67,8 @@ def test_methods_that_are_not_supported(
 
 def test_a_browser_may_ask_what_is_allowed(anonymous: httpx.Client) -> None:
     answer = anonymous.options("/v1/me")
-    assert (answer.status_code, answer.headers["access-control-allow-methods"]) == (204, "GET, PATCH")
+    assert answer.status_code == 204
+    assert {"GET", "PATCH"} <= set(answer.headers["access-control-allow-methods"].split(", "))
 
 
 def test_the_id_of_the_caller_comes_back(anonymous: httpx.Client) -> None:

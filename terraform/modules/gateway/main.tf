@@ -10,14 +10,34 @@ locals {
     each.access == "public" ? "public" :
     "general"
   ) }
-  is_cached = { for name, each in var.functions : name => each.access == "public" && each.method == "GET" }
 
-  # The address of a path parameter is one segment, whatever its name.
-  patterns = { for name, each in var.functions : name => replace(each.path, "/\\{[^}]+\\}/", "*") }
-  # Envoy takes the first rule that fits, and a fixed segment goes before a parameter: /v1/events/nearby is no event.
-  # "*" sorts before every letter, so it is exchanged for something that sorts behind.
-  order = sort([for name, each in var.functions : "${replace(local.patterns[name], "*", "~")} ${each.method} ${name}"])
-  rules = { for number, key in local.order : split(" ", key)[2] => number + 1 }
+  # A path parameter is one segment, whatever its name.
+  pattern = { for name, each in var.functions : name => replace(each.path, "/\\{[^}]+\\}/", "*") }
+  head    = { for name, pattern in local.pattern : name => split("*", pattern)[0] }
+  open    = { for name, pattern in local.pattern : name => can(regex("^[^*]+/[*](/[*])*$", pattern)) }
+
+  # Of templates a path matcher takes a hundred (infra/agreement.py, limits). Where all parameters come last and nothing
+  # else begins alike, what comes before them says enough: the function itself refuses longer paths.
+  kind = { for name, pattern in local.pattern : name => (
+    !strcontains(pattern, "*") ? "full" :
+    local.open[name] && length(distinct([for other, each in local.pattern : each if local.open[other] && local.head[other] == local.head[name]])) == 1 ? "prefix" :
+    "template"
+  ) }
+
+  # One function of each path takes the methods that no other one has: a HEAD goes where GET goes, and what is not
+  # supported gets that function's 405.
+  rest = { for pattern in distinct(values(local.pattern)) : pattern => split(" ", sort([
+    for name, each in local.pattern : "${var.functions[name].method == "GET" ? 1 : 2} ${name}" if each == pattern
+  ])[0])[1] }
+
+  # The first rule that fits is taken: whole paths, then templates, then prefixes; and within these a fixed segment goes
+  # before a parameter. "*" sorts before every letter, so it is exchanged for something that sorts behind.
+  order = [for key in sort([for name, pattern in local.pattern :
+    "${local.rank[local.kind[name]]} ${replace(pattern, "*", "~")} ${local.rest[pattern] == name ? 2 : 1} ${name}"
+  ]) : split(" ", key)[3]]
+  rank = { full = 1, template = 2, prefix = 3 }
+
+  preflight = 1 # the priority of the rule for browsers that ask before they call
 }
 
 resource "google_compute_region_network_endpoint_group" "function" {
@@ -38,22 +58,24 @@ resource "google_compute_backend_service" "function" {
   name                  = each.value.service
   protocol              = "HTTPS"
   load_balancing_scheme = "EXTERNAL_MANAGED"
-  enable_cdn            = local.is_cached[each.key]
+  enable_cdn            = each.value.cached
   security_policy       = var.armor ? "projects/${var.project}/global/securityPolicies/${google_compute_security_policy.class[local.class[each.key]].name}" : null
 
   backend {
     group = "projects/${var.project}/regions/${var.region}/networkEndpointGroups/${google_compute_region_network_endpoint_group.function[each.key].name}"
   }
 
-  # The function decides by Cache-Control; without it nothing is kept.
+  # The function decides by Cache-Control (docs/caching.md); without it nothing is kept, no error is, and nothing is
+  # served after its end.
   dynamic "cdn_policy" {
-    for_each = local.is_cached[each.key] ? [true] : []
+    for_each = each.value.cached ? [true] : []
     content {
       cache_mode         = "USE_ORIGIN_HEADERS"
+      negative_caching   = false
       request_coalescing = true
-      serve_while_stale  = 60
+      serve_while_stale  = 0
       cache_key_policy {
-        include_host         = false
+        include_host         = true
         include_protocol     = false
         include_query_string = true
       }
@@ -81,35 +103,41 @@ resource "google_compute_url_map" "https" {
 
   path_matcher {
     name = "functions"
-    # It answers what no rule fits with the usual 404 or 405 problem document, and costs no read.
+    # It answers what no rule fits with the usual 404 problem document, and costs no read.
     default_service = local.backends[local.fallback]
 
+    # Every function answers a browser's question before its call alike, so one of them does it for all.
+    route_rules {
+      priority = local.preflight
+      service  = local.backends[local.fallback]
+
+      match_rules {
+        prefix_match = "/"
+        header_matches {
+          header_name = ":method"
+          exact_match = "OPTIONS"
+        }
+      }
+    }
+
     dynamic "route_rules" {
-      for_each = [for key in local.order : split(" ", key)[2]]
+      for_each = local.order
       iterator = function
       content {
-        priority = local.rules[function.value]
+        priority = local.preflight + 1 + function.key
         service  = local.backends[function.value]
 
         match_rules {
-          full_path_match     = strcontains(local.patterns[function.value], "*") ? null : local.patterns[function.value]
-          path_template_match = strcontains(local.patterns[function.value], "*") ? local.patterns[function.value] : null
-          header_matches {
-            header_name = ":method"
-            exact_match = var.functions[function.value].method
-          }
-        }
-        # A browser asks before it calls, and the function that would be called answers.
-        match_rules {
-          full_path_match     = strcontains(local.patterns[function.value], "*") ? null : local.patterns[function.value]
-          path_template_match = strcontains(local.patterns[function.value], "*") ? local.patterns[function.value] : null
-          header_matches {
-            header_name = ":method"
-            exact_match = "OPTIONS"
-          }
-          header_matches {
-            header_name = "access-control-request-method"
-            exact_match = var.functions[function.value].method
+          full_path_match     = local.kind[function.value] == "full" ? local.pattern[function.value] : null
+          path_template_match = local.kind[function.value] == "template" ? local.pattern[function.value] : null
+          prefix_match        = local.kind[function.value] == "prefix" ? local.head[function.value] : null
+
+          dynamic "header_matches" {
+            for_each = local.rest[local.pattern[function.value]] == function.value ? [] : [var.functions[function.value].method]
+            content {
+              header_name = ":method"
+              exact_match = header_matches.value
+            }
           }
         }
       }
@@ -118,7 +146,7 @@ resource "google_compute_url_map" "https" {
 
   lifecycle {
     precondition {
-      condition     = alltrue([for pattern in values(local.patterns) : can(regex("^(/([A-Za-z0-9_.-]+|\\*))+$", pattern))])
+      condition     = alltrue([for pattern in values(local.pattern) : can(regex("^(/([A-Za-z0-9_.-]+|\\*))+$", pattern))])
       error_message = "A path parameter is a whole segment: the load balancer knows no other."
     }
   }

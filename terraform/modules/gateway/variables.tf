@@ -15,6 +15,6 @@ variable "armor" {
 }
 
 variable "functions" {
-  type        = map(object({ service = string, method = string, path = string, access = string }))
+  type        = map(object({ service = string, method = string, path = string, access = string, cached = bool }))
   description = "The public functions with their routes."
 }

@@ -1,3 +1,5 @@
-output "personal_data" {
-  value = google_kms_crypto_key.personal_data.id
+output "ids" {
+  description = "Each key, once it may be used."
+  value       = { for name, key in google_kms_crypto_key.this : name => key.id }
+  depends_on  = [google_kms_crypto_key_iam_member.user]
 }

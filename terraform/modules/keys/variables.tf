@@ -1,3 +1,7 @@
+variable "project_number" {
+  type = string
+}
+
 variable "region" {
   type = string
 }

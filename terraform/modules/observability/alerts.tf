@@ -20,7 +20,7 @@ locals {
       severity = "ERROR"
       conditions = [{
         filter  = "metric.type=\"loadbalancing.googleapis.com/https/backend_latencies\" AND ${local.balancer}"
-        aligner = "ALIGN_PERCENTILE_95", reducer = "REDUCE_MAX", above = 2000, seconds = 300
+        aligner = "ALIGN_DELTA", reducer = "REDUCE_PERCENTILE_95", above = 2000, seconds = 300
       }]
     }
     dead-letters = {

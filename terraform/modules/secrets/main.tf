@@ -9,10 +9,13 @@ resource "google_secret_manager_secret" "named" {
     user_managed {
       replicas {
         location = var.region
+        customer_managed_encryption {
+          kms_key_name = var.key
+        }
       }
     }
   }
 
   # A secret that is destroyed by mistake takes every function down that reads it.
-  deletion_protection = true
+  deletion_protection = !var.deleted_on_destroy
 }

@@ -8,7 +8,8 @@ resource "google_identity_platform_config" "this" {
     allow_duplicate_emails = false
 
     phone_number {
-      enabled = true
+      enabled            = true
+      test_phone_numbers = var.test_phones
     }
     email {
       enabled = false

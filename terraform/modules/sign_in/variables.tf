@@ -18,3 +18,9 @@ variable "secrets" {
 variable "sms_regions" {
   type = list(string)
 }
+
+variable "test_phones" {
+  type        = map(string)
+  description = "Codes by number, for tests against this environment."
+  sensitive   = true
+}

@@ -10,6 +10,10 @@ resource "google_storage_bucket" "uploads" {
   public_access_prevention    = "enforced"
   force_destroy               = true
 
+  encryption {
+    default_kms_key_name = var.key
+  }
+
   # Nothing stays that was never processed.
   lifecycle_rule {
     condition {
@@ -40,6 +44,10 @@ resource "google_storage_bucket" "media" {
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
   force_destroy               = var.deleted_on_destroy
+
+  encryption {
+    default_kms_key_name = var.key
+  }
 
   versioning {
     enabled = true

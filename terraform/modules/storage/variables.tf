@@ -22,3 +22,8 @@ variable "topic" {
 variable "deleted_on_destroy" {
   type = bool
 }
+
+variable "key" {
+  type        = string
+  description = "The key that everything in the buckets is encrypted with."
+}
