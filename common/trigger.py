@@ -29,9 +29,9 @@ DEAD_LETTERS: Final = "dead-letters"
 
 
 class RetryLater(Problem):
-    """The job cannot be finished now; its source calls it again."""
+    """The job cannot be finished now; its source calls it again. (429 and 5xx would slow the whole queue.)"""
 
-    status, code, title = 503, "retry_later", "Not finished, call again"
+    status, code, title = 409, "retry_later", "Not finished, call again"
 
 
 class MalformedDelivery(Problem):

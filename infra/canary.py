@@ -97,7 +97,7 @@ def _errors(revision: str, since: str) -> int:
     conditions = (
         'resource.type="cloud_run_revision"',
         f'resource.labels.revision_name="{revision}"',
-        # What went wrong unforeseen, in our code or before it; a job that asks to be called again answers 503 without.
+        # What went wrong unforeseen, in our code or before it; a provider that is down makes 503 without.
         "severity>=ERROR",
         f'timestamp>="{since}"',
     )

@@ -233,7 +233,7 @@ def test_a_delivery_over_the_limit_is_refused(token: Token, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
-    [("later", 503, "retry_later"), ("problem", 409, "broken"), ("defect", 500, "internal_error")],
+    [("later", 409, "retry_later"), ("problem", 409, "broken"), ("defect", 500, "internal_error")],
 )
 def test_a_failure_makes_the_source_call_again(token: Token, kind: str, status: int, code: str) -> None:
     headers = token.header(fail_always) | {"X-CloudScheduler-ScheduleTime": kind}

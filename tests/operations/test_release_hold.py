@@ -58,7 +58,7 @@ def test_a_call_before_the_time_is_to_come_again(
     gateway: GatewayThread, jobs: Jobs, buyer: Person, event: Json
 ) -> None:
     order = hold(buyer, event)
-    refused(jobs.call("release_hold", {"orderId": order["orderId"]}), 503, "retry_later")
+    refused(jobs.call("release_hold", {"orderId": order["orderId"]}), 409, "retry_later")
     assert accepted(buyer.get(f"/v1/orders/{order['orderId']}"))["status"] == "held"
     assert len(units_of(gateway, event)) == 2
 
