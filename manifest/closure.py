@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 OURS: Final = ("common", "functions", "triggers")
 
 
+class MissingModule(Exception):
+    """A file imports a module of ours that is not there."""
+
+
 @dataclass(frozen=True)
 class Closure:
     """Paths relative to the repository's root, and dotted names of modules that are not ours; both in order."""
@@ -34,12 +38,14 @@ def closure(source: str) -> Closure:
             continue
         files.add(path)
         for module in _imported(path):
+            if module.partition(".")[0] not in OURS:
+                imports.add(module)
+                continue
             # Either may be the module: `from common.events import rules`, `from common.money import Money`.
             found = _file_of(module) or _file_of(module.rpartition(".")[0])
-            if found is not None:
-                pending.append(found)
-            elif module.partition(".")[0] not in OURS:
-                imports.add(module)
+            if found is None:
+                raise MissingModule(f"{path} imports {module}")
+            pending.append(found)
     data = {each for path in files for each in _data_of(path)}
     named = sorted(str(path.relative_to(ROOT)) for path in files | data)
     return Closure(tuple(named), tuple(sorted(imports)))
@@ -73,7 +79,7 @@ def _imports(node: ast.AST) -> Iterator[str]:
 
 def _file_of(module: str) -> Path | None:
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    return path if module.partition(".")[0] in OURS and path.is_file() else None
+    return path if path.is_file() else None
 
 
 @cache
