@@ -150,8 +150,8 @@ def _short(differing: list[str]) -> str:
 
 
 def main() -> int:
-    before = last_build()
-    bundles = build()
+    before = last_build(BUNDLES)
+    bundles = build(BUNDLES)
     everywhere = set.intersection(direct(), *(set(bundle.packages) for bundle in bundles.values()))
     print(f"{'function':26}{'kB':>5}{'files':>7}{'packages':>10}  {'since the last build':44}  of its own")
     changed = 0

@@ -67,8 +67,13 @@ def _with_needs(names: Iterable[str]) -> tuple[Package, ...]:
         name = pending.pop()
         if name not in wanted:
             wanted.add(name)
-            pending += [package.name for package in _locked() if name in package.wanted_by]
+            pending += _needs(name)
     return tuple(package for package in _locked() if package.name in wanted)
+
+
+@cache
+def _needs(name: str) -> tuple[str, ...]:
+    return tuple(package.name for package in _locked() if name in package.wanted_by)
 
 
 @cache
