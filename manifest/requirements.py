@@ -52,7 +52,7 @@ def _package(block: str) -> Package:
 def requirements(imports: Iterable[str]) -> tuple[Package, ...]:
     """Every package that is to be installed where these modules are imported."""
     modules = {module for module in imports if module.partition(".")[0] not in sys.stdlib_module_names}
-    return _with_needs({*ALWAYS, *(_provider(module) for module in modules)})
+    return _with_needs({*ALWAYS, *(provider(module) for module in modules)})
 
 
 def direct() -> set[str]:
@@ -82,7 +82,7 @@ def _locked() -> tuple[Package, ...]:
 
 
 @cache
-def _provider(module: str) -> str:
+def provider(module: str) -> str:
     """The package with the longest part of this dotted name."""
     parts = module.split(".")
     names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from manifest.bundle import modules
+from manifest.closure import closure
 from manifest.discover import ROOT
-from manifest.requirements import ALWAYS, DEPLOYED, LOCK, packages, requirements
+from manifest.requirements import ALWAYS, DEPLOYED, LOCK, packages, provider, requirements
 
 if TYPE_CHECKING:
     from manifest.requirements import Package
@@ -55,6 +58,12 @@ def test_the_lock_has_hashes_and_no_address() -> None:
     assert [each.name for each in packages(text) if "--hash=sha256:" not in each.lines] == []
     # Whichever index somebody installs from, it must hand out the same files.
     assert re.findall(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ", text) == []
+
+
+def test_every_pin_of_what_is_deployed_is_imported_by_a_function() -> None:
+    imports = {name for module in modules().values() for name in closure(f"{module.replace('.', '/')}.py").imports}
+    providers = {provider(name) for name in imports if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert asked_for(DEPLOYED).keys() - providers == set(ALWAYS)
 
 
 def test_pip_reads_every_line_that_a_bundle_takes() -> None:
