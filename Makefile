@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fire fuzz lint types bench openapi costs infra-check images clean
+.PHONY: help run test fire fuzz lint types bench openapi costs lock bundle bundles-all infra-check images clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -43,6 +43,16 @@ costs: $(INSTALLED) ## Write docs/costs.md from what a test run counted, and the
 	$(RUN) -m bench.costs
 	$(RUN) -m bench.monthly
 
+lock: $(INSTALLED) ## Pin in requirements.lock whatever the other two requirements files lead to, with hashes
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(RUN) -m uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes requirements-dev.txt -o requirements.lock
+
+bundle: $(INSTALLED) ## Write one zip per function into build/bundles, and say what changed since the last time
+	@$(RUN) -m manifest.bundle
+
+bundles-all: $(INSTALLED) ## Start every function's bundle alone, with only its own packages, and make its usual call
+	MARQUEE_BUNDLES=all $(RUN) -m pytest tests/bundles -n auto
+
 infra-check: $(INSTALLED) ## Show what can be shown of terraform/ without a cloud
 	@$(RUN) -m infra
 
@@ -50,10 +60,10 @@ images: ## Have Cloud Build make the images that the bundles lack (docs/deploy.m
 	@$(PYTHON) -m infra.images
 
 clean: ## Remove what was installed and generated
-	rm -rf $(VENV) .local emulators/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .local build emulators/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Marquee needs Python 3.11 or newer, and $(PYTHON) is not: set PYTHON, as in make run PYTHON=python3.12" >&2; exit 1; }
 	@mkdir -p .local/logs
@@ -64,5 +74,5 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	    PYTHONPATH=$(VENV_SETUP) $(PYTHON) -m virtualenv --quiet --clear $(VENV); } >>.local/logs/venv.log 2>&1 || \
 	  { echo "$(PYTHON) cannot create a virtual environment: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }; }
 	@$(PYTHON) -m emulators.progress "installing Python packages (about 60 s)" .local/logs/install-python.log \
-	  $(RUN) -m pip install --disable-pip-version-check -r requirements-dev.txt
+	  $(RUN) -m pip install --disable-pip-version-check -r requirements.lock
 	@touch $@

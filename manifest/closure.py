@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 OURS: Final = ("common", "functions", "triggers")
 
 
+class MissingModule(Exception):
+    """A file imports a module of ours that is not there."""
+
+
 @dataclass(frozen=True)
 class Closure:
     """Paths relative to the repository's root, and dotted names of modules that are not ours; both in order."""
@@ -30,16 +34,11 @@ def closure(source: str) -> Closure:
     pending = [ROOT / source]
     while pending:
         path = pending.pop()
-        if path in files:
-            continue
-        files.add(path)
-        for module in _imported(path):
-            # Either may be the module: `from common.events import rules`, `from common.money import Money`.
-            found = _file_of(module) or _file_of(module.rpartition(".")[0])
-            if found is not None:
-                pending.append(found)
-            elif module.partition(".")[0] not in OURS:
-                imports.add(module)
+        if path not in files:
+            files.add(path)
+            ours, others = _imported(path)
+            pending += ours
+            imports |= others
     data = {each for path in files for each in _data_of(path)}
     named = sorted(str(path.relative_to(ROOT)) for path in files | data)
     return Closure(tuple(named), tuple(sorted(imports)))
@@ -51,9 +50,11 @@ def _syntax(path: Path) -> ast.Module:
 
 
 @cache
-def _imported(path: Path) -> tuple[str, ...]:
-    """The dotted names that the file imports anywhere, but for those that only a type checker sees."""
-    return tuple(dict.fromkeys(_imports(_syntax(path))))
+def _imported(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
+    """What the file imports anywhere, but for a type checker alone: our files, and the dotted names of others."""
+    modules = set(_imports(_syntax(path)))
+    others = {module for module in modules if module.partition(".")[0] not in OURS}
+    return frozenset(_file_of(module, path) for module in modules - others), frozenset(others)
 
 
 def _imports(node: ast.AST) -> Iterator[str]:
@@ -71,9 +72,13 @@ def _imports(node: ast.AST) -> Iterator[str]:
             yield from _imports(child)
 
 
-def _file_of(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    return path if module.partition(".")[0] in OURS and path.is_file() else None
+def _file_of(module: str, importing: Path) -> Path:
+    # Either may be the module: `from common.events import rules`, `from common.money import Money`.
+    for name in (module, module.rpartition(".")[0]):
+        path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+        if path.is_file():
+            return path
+    raise MissingModule(f"{importing} imports {module}")
 
 
 @cache
