@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fire fuzz lint types bench openapi costs infra-check images clean
+.PHONY: help run test fire fuzz lint types bench openapi costs infra-check images dead-letters smoke clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -47,6 +47,12 @@ infra-check: $(INSTALLED) ## Show what can be shown of terraform/ without a clou
 
 images: ## Have Cloud Build make the images that the bundles lack (docs/deploy.md)
 	@$(PYTHON) -m infra.images
+
+dead-letters: $(INSTALLED) ## See, explain, replay events that were given up: DO="replay EVENT" [PROJECT=P]
+	@$(RUN) -m infra.dead_letters $(if $(PROJECT),--project $(PROJECT)) $(DO)
+
+smoke: $(INSTALLED) ## Does the deployment at URL=https://DOMAIN work? (docs/smoke.md)
+	@$(RUN) -m infra.smoke $(URL)
 
 clean: ## Remove what was installed and generated
 	rm -rf $(VENV) .local emulators/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -148,4 +148,3 @@ def _cursor(asked: FeedQuery, visitor: Visitor, now: datetime) -> Cursor | None:
     if not 0 <= int(as_of) <= seconds(now + CLOCKS_DIFFER_BY):
         raise InvalidCursor
     return Cursor(datetime.fromtimestamp(int(as_of), UTC), str(currency), tuple(position))
-
