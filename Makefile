@@ -11,7 +11,7 @@ VENV_SETUP := .local/virtualenv
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## Start everything on this machine with seeded events; Ctrl-C stops it
 	@exec $(RUN) -m emulators.launcher
