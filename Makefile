@@ -6,12 +6,12 @@ INSTALLED := $(VENV)/.installed
 VENV_SETUP := .local/virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fire fuzz lint types bench openapi costs lock bundle bundles-all infra-check images clean
+.PHONY: help run test fire fuzz lint types bench openapi costs lock bundle bundles-all infra-check images dead-letters smoke clean
 # Without bytecode every process would compile all imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED) ## Start everything on this machine with seeded events; Ctrl-C stops it
 	@exec $(RUN) -m emulators.launcher
@@ -58,6 +58,12 @@ infra-check: $(INSTALLED) ## Show what can be shown of terraform/ without a clou
 
 images: ## Have Cloud Build make the images that the bundles lack (docs/deploy.md)
 	@$(PYTHON) -m infra.images
+
+dead-letters: $(INSTALLED) ## See, explain, replay events that were given up: DO="replay EVENT" [PROJECT=P]
+	@$(RUN) -m infra.dead_letters $(if $(PROJECT),--project $(PROJECT)) $(DO)
+
+smoke: $(INSTALLED) ## Does the deployment at URL=https://DOMAIN work? (docs/smoke.md)
+	@$(RUN) -m infra.smoke $(URL)
 
 clean: ## Remove what was installed and generated
 	rm -rf $(VENV) .local build emulators/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 from common.accounts import store as accounts
 from common.errors import InvalidCursor
@@ -17,7 +16,6 @@ from common.feed.filters import (
     Kind,
     Moment,
     Visitor,
-    distance_between,
     matching,
     place_of,
     priced,
@@ -33,7 +31,6 @@ from common.social import store as social
 from common.text import fold
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from common.feed.filters import Matching
@@ -48,7 +45,6 @@ CLOCKS_DIFFER_BY: Final = timedelta(minutes=1)
 LARGEST_INTEGER: Final = 2**63 - 1
 # Of an event that was shown, in the cursor of an order that may change between two pages.
 MARK: Final = 8
-_prepared: WeakKeyDictionary[ListingIndex, sqlite3.Connection] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def feed_page(index: ListingIndex, asked: FeedQuery, visitor: Visitor, now: date
     """The page of the question; facets come with the first one, which has no cursor."""
     cursor = _cursor(asked, visitor, now)
     moment = Moment(now, cursor.as_of if cursor else now)
-    fitting = matching(_db(index), asked, visitor, moment)
+    fitting = matching(index.db, asked, visitor, moment)
     facets = None if cursor else facets_of(fitting, asked, visitor.user_id)
     common = cursor.currency if cursor else ""
     if facets and facets.price:
@@ -152,11 +148,3 @@ def _cursor(asked: FeedQuery, visitor: Visitor, now: datetime) -> Cursor | None:
     if not 0 <= int(as_of) <= seconds(now + CLOCKS_DIFFER_BY):
         raise InvalidCursor
     return Cursor(datetime.fromtimestamp(int(as_of), UTC), str(currency), tuple(position))
-
-
-def _db(index: ListingIndex) -> sqlite3.Connection:
-    """The tables, with the function that the statements of the feed use."""
-    if _prepared.get(index) is not index.db:
-        index.db.create_function("distance_km", 4, distance_between, deterministic=True)
-        _prepared[index] = index.db
-    return index.db

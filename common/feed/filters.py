@@ -11,7 +11,7 @@ from common.events.rules import LONGEST_EVENT
 from common.feed import nights
 from common.feed.bounding_box import within_circle
 from common.feed.schemas import NEARBY_KM, FeedMode, FeedSort
-from common.geo import Point, distance_km
+from common.geo import Point
 from common.social.schemas import Taste
 from common.text import fold
 
@@ -222,11 +222,6 @@ def followed_by(taste: Taste) -> Condition:
 def of_genres(genres: list[str] | tuple[str, ...]) -> Condition:
     """Of one of these genres or below it: the table holds the ancestors too."""
     return Condition(f"EXISTS (SELECT 1 {OF_GENRES} AND id = facts.id)", (json.dumps(genres),))
-
-
-def distance_between(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """The function `distance_km` of the statements."""
-    return distance_km(Point(latitude, longitude), Point(other_latitude, other_longitude))
 
 
 def seconds(moment: datetime) -> int:

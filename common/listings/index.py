@@ -50,6 +50,8 @@ class ListingIndex:
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         self.db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        # Here and never again: SQLite refuses to replace a function while any statement of the connection is at work.
+        self.db.create_function("distance_km", 4, listing_tables.distance_between, deterministic=True)
         if snapshot is None:
             self.db.executescript(SCHEMA)
         else:

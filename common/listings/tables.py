@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from common.catalogue import genres
+from common.geo import Point, distance_km
 from common.ids import fingerprint
 from common.text import fold
 
@@ -105,6 +106,11 @@ def version() -> str:
     """Changes with the tables, with the genre tree that is spread over them, and with how words are folded."""
     tree = "\n".join(f"{node.genre}\t{node.parent}" for node in genres.tree().values())
     return fingerprint(SCHEMA.encode(), tree.encode(), fold("Fẹlá Kútì · अरिजीत · D'Souza").encode())[:16]
+
+
+def distance_between(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
+    """The function `distance_km` of the statements that ask these tables."""
+    return distance_km(Point(latitude, longitude), Point(other_latitude, other_longitude))
 
 
 def says_the_same(listing: Listing, other: Listing) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from common.events.rules import LONGEST_EVENT
-from common.geo import EARTH_RADIUS_KM, Point, distance_km
+from common.geo import EARTH_RADIUS_KM
 from common.listings.schemas import Listing
 from common.search.query_words import vocabulary
 from common.search.text_search import hits
@@ -62,8 +62,6 @@ def events(
     db: sqlite3.Connection, wish: Wish, as_of: datetime, now: datetime, after: Position | None, limit: int
 ) -> list[Found]:
     """The best events after the position."""
-    near = wish.filters.near
-    db.create_function("distance_km", 2, _distance_from(near), deterministic=True)
     conditions, values = _where(wish.filters, now)
     source = "facts l"
     parameters: list[Any] = []
@@ -100,8 +98,9 @@ def _score(wish: Wish, as_of: datetime) -> tuple[str, list[Any]]:
     if wish.words:
         parts.append(f"h.points * 1.0 / {len(wish.words)}")
     if wish.filters.near:
-        parts.append(f"{NEAR} * (1 - distance_km(l.latitude, l.longitude) / ?)")
-        values.append(wish.filters.near.radius_km)
+        near = wish.filters.near
+        parts.append(f"{NEAR} * (1 - distance_km(l.latitude, l.longitude, ?, ?) / ?)")
+        values += [near.latitude, near.longitude, near.radius_km]
     return " + ".join(parts), values
 
 
@@ -155,9 +154,5 @@ def _inside(place: Place) -> Iterator[tuple[str, Sequence[Any]]]:
     wide = tall / narrowest if narrowest > 0.01 else 360.0
     if place.longitude - wide >= -180 and place.longitude + wide <= 180:
         yield "l.longitude BETWEEN ? AND ?", [place.longitude - wide, place.longitude + wide]
-    yield "distance_km(l.latitude, l.longitude) <= ?", [place.radius_km]
-
-
-def _distance_from(place: Place | None) -> Any:
-    centre = Point(place.latitude, place.longitude) if place else Point(0, 0)
-    return lambda latitude, longitude: distance_km(centre, Point(latitude, longitude))
+    inside = "distance_km(l.latitude, l.longitude, ?, ?) <= ?"
+    yield inside, [place.latitude, place.longitude, place.radius_km]

@@ -109,6 +109,17 @@ def test_what_means_nothing_finds_nothing(city: ListingIndex, typed: str) -> Non
     assert (page.items, page.next_cursor) == ((), None)
 
 
+def test_a_search_does_not_mind_who_else_reads() -> None:
+    """The feed reads on the event loop while a search does in its thread. SQLite refuses to replace a function then."""
+    index = index_of(listing(1), listing(2))
+    here: dict[str, Any] = {"latitude": PLAIN.venue.latitude, "longitude": PLAIN.venue.longitude, "radius_km": 5}
+    assert len(find(index, **here).items) == 2
+    reading = index.db.execute("SELECT event_id FROM facts")
+    assert reading.fetchone() is not None
+    assert len(find(index, **here).items) == 2
+    assert reading.fetchone() is not None
+
+
 def test_without_words_everything_is_shown_by_what_happens_around_it(city: ListingIndex) -> None:
     assert len(find(city).items) == 20
 

@@ -12,6 +12,7 @@ import pytest
 from common.errors import Problem
 from common.outbox import DomainEvent
 from common.trigger import (
+    REPLAYED_TO,
     CreatedDocument,
     DocumentCreated,
     Job,
@@ -135,6 +136,20 @@ def test_an_event_that_the_subscription_does_not_want_is_acknowledged(token: Tok
     assert done == []
 
 
+@pytest.mark.parametrize(("to", "got"), [("on_order_ticketed", 1), ("somebody_else", 0)])
+def test_a_replay_is_for_the_function_that_it_names(token: Token, to: str, got: int) -> None:
+    body = pushed(EVENT, attributes={"type": EVENT.type, REPLAYED_TO: to})
+    assert deliver(on_order_ticketed, token.header(on_order_ticketed), body).status_code == 204
+    assert len(done) == got
+
+
+def test_control_without_the_name_every_function_has_it_again(token: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.trigger.REPLAYED_TO", "unread")
+    body = pushed(EVENT, attributes={"type": EVENT.type, REPLAYED_TO: "somebody_else"})
+    deliver(on_order_ticketed, token.header(on_order_ticketed), body)
+    assert len(done) == 1
+
+
 def test_a_created_document_is_known_by_its_event_headers(token: Token) -> None:
     event = {
         "ce-id": "7a2f",
@@ -246,6 +261,24 @@ def test_the_log_line_names_the_delivery(token: Token, capsys: pytest.CaptureFix
     deliver(on_order_ticketed, token.header(on_order_ticketed), pushed(EVENT))
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (line["function"], line["deliveryId"]) == ("on_order_ticketed", "evn_a")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "code", "detail"),
+    [
+        ("later", "delivery refused", "retry_later", "Not yet."),
+        ("problem", "delivery refused", "broken", None),
+        ("defect", "request failed", "internal_error", None),
+    ],
+)
+def test_the_log_says_why_a_delivery_was_refused(
+    token: Token, capsys: pytest.CaptureFixture[str], kind: str, message: str, code: str, detail: str | None
+) -> None:
+    deliver(fail_always, token.header(fail_always) | {"X-CloudScheduler-ScheduleTime": kind})
+    line = json.loads(capsys.readouterr().out.splitlines()[-2])
+    assert (line["message"], line["code"], line.get("detail")) == (message, code, detail)
+    assert (line["function"], line["deliveryId"]) == ("fail_always", kind)
+    assert ("ValueError" in line.get("stack_trace", "")) == (kind == "defect")
 
 
 def test_a_task_function_cannot_name_another_ones_queue() -> None:
