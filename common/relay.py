@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from common import clients, clock
+from common import clients, clock, tracing
 from common.config import config
 from common.outbox import TOPIC, DomainEvent, OutboxEntry, PlannedTask, queue_of
 
@@ -26,18 +26,21 @@ async def relay(entry: AsyncDocumentReference) -> bool:
     if not snapshot.exists:
         return False
     planned = OutboxEntry.of(snapshot.to_dict())
-    if planned.event is not None:
-        await _publish(planned.event)
-    await asyncio.gather(*(create_task(task) for task in planned.tasks))
-    await entry.delete()
+    with tracing.continued(planned.traceparent, "relay"):
+        if planned.event is not None:
+            await _publish(planned.event)
+        await asyncio.gather(*(create_task(task) for task in planned.tasks))
+        await entry.delete()
     return True
 
 
 async def _publish(event: DomainEvent) -> None:
     publisher = clients.publisher()
     topic = publisher.topic_path(config().project, TOPIC)
-    future = publisher.publish(topic, event.model_dump_json(by_alias=True).encode(), type=event.type)
-    await asyncio.wait_for(asyncio.wrap_future(future), PUBLISH_TIMEOUT_S)
+    with tracing.produced("gcp_pubsub", TOPIC) as cause:
+        trace = {tracing.ATTRIBUTE: cause} if cause else {}
+        future = publisher.publish(topic, event.model_dump_json(by_alias=True).encode(), type=event.type, **trace)
+        await asyncio.wait_for(asyncio.wrap_future(future), PUBLISH_TIMEOUT_S)
 
 
 async def create_task(task: PlannedTask) -> None:
@@ -66,7 +69,10 @@ async def create_task(task: PlannedTask) -> None:
         due = Timestamp()
         due.FromDatetime(at)
         request.schedule_time = due
-    try:
-        await clients.tasks().create_task(parent=queue, task=request)
-    except AlreadyExists:
-        return
+    with tracing.produced("gcp_cloud_tasks", queue_of(task.function)) as cause:
+        if cause:
+            request.http_request.headers[tracing.HEADER] = cause
+        try:
+            await clients.tasks().create_task(parent=queue, task=request)
+        except AlreadyExists:
+            return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, log, outbox
+from common import clients, clock, log, outbox, tracing
 from common.errors import NotFound, TemporarilyUnavailable
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
@@ -114,9 +114,10 @@ async def _settle(order_id: str, events: Sequence[PaymentEvent], nothing_left: s
             return None
         settled = settle(seen.heard, now, nothing_left)
         batch = clients.firestore().batch()
-        _write(batch, seen, settled, now)
-        if not len(batch) or await committed(batch):
-            return settled
+        with tracing.continued(seen.stored.order.traceparent, "settle order"):
+            _write(batch, seen, settled, now)
+            if not len(batch) or await committed(batch):
+                return settled
     raise TemporarilyUnavailable("Too many changed this payment at the same time.")
 
 
