@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from common import clients, clock, tracing
+from common import clients, clock, kpi, tracing
 from common.config import config
 from common.outbox import TOPIC, DomainEvent, OutboxEntry, PlannedTask, queue_of
 
@@ -20,8 +20,11 @@ PUBLISH_TIMEOUT_S = 10.0
 async def relay(entry: AsyncDocumentReference) -> bool:
     """Hand over one entry; False when it was already gone.
 
-    A crash on the way repeats it: task names dedupe the tasks, consumers dedupe events on their id.
+    A crash on the way repeats it: task names dedupe the tasks, consumers dedupe events on their id. Of several who hand
+    it over one deletes it, and that one counts what happened.
     """
+    from google.api_core.exceptions import NotFound
+
     snapshot = await entry.get()
     if not snapshot.exists:
         return False
@@ -30,7 +33,12 @@ async def relay(entry: AsyncDocumentReference) -> bool:
         if planned.event is not None:
             await _publish(planned.event)
         await asyncio.gather(*(create_task(task) for task in planned.tasks))
-        await entry.delete()
+        try:
+            await entry.delete(option=clients.firestore().write_option(exists=True))
+        except NotFound:
+            return False
+        if planned.event is not None:
+            kpi.count_event(planned.event)
     return True
 
 

@@ -213,7 +213,8 @@ def _issue(batch: AsyncWriteBatch, order: Order, now: datetime) -> None:
         batch.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
         unit = _document(unit_path(order.event_id, ticket.unit.tier_id, ticket.unit.number))
         batch.update(unit, {"state": "sold"})
-    _tell(batch, now, orders.order_event("order.ticketed", order, now), counts_of(order.event_id, Counted.ATTENDEES))
+    told = orders.order_event("order.ticketed", order, now, amount=order.amounts.total.model_dump(by_alias=True))
+    _tell(batch, now, told, counts_of(order.event_id, Counted.ATTENDEES))
 
 
 async def issue_free(order_id: str) -> OrderStatus:
