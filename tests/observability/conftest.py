@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from common.config import config
-from tests.support.people import Json, accepted, eventually
+from tests.support.people import Json, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,10 +82,3 @@ class Trace(str):
 
     def header(self, *, sampled: bool = False) -> dict[str, str]:
         return {"traceparent": f"00-{self}-00f067aa0ba902b7-{sampled:02x}"}
-
-
-def attributes(span: Json) -> dict[str, Any]:
-    return dict(span["attributes"])
-
-
-__all__ = ["Trace", "Traces", "accepted", "attributes"]
