@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, cast
 from starlette.responses import Response
 from typing_extensions import TypeVar
 
-from common import http
+from common import http, tracing
 from common.access import Access, SignIn
 from common.caching import Cache, Until, with_caching
 from common.errors import (
@@ -187,7 +187,7 @@ def endpoint(
         )
 
         async def function(request: Request) -> Response:
-            return await http.respond(request, spec.name, lambda: _serve(spec, handler, request), spec.refusal)
+            return await http.respond(request, spec.name, lambda: _traced(spec, handler, request), spec.refusal)
 
         function.__name__, function.__qualname__ = handler.__name__, handler.__qualname__
         function.__module__, function.__doc__ = handler.__module__, handler.__doc__
@@ -196,6 +196,12 @@ def endpoint(
         return declared
 
     return declare
+
+
+async def _traced(spec: EndpointSpec, handler: Handler, request: Request) -> Response:
+    return await tracing.served(
+        spec.name, spec.path, request.method, request.headers, lambda: _serve(spec, handler, request)
+    )
 
 
 async def _serve(spec: EndpointSpec, handler: Handler, request: Request) -> Response:

@@ -96,3 +96,14 @@ class RequestInProgress(Problem):
 class TemporarilyUnavailable(Problem):
     status, code, title = 503, "temporarily_unavailable", "Try again shortly"
     retry_after = 1
+
+
+def problem_of(failure: Exception) -> Problem:
+    """What a failure is to whoever asked: a remote service that gave up is worth a retry, the rest is our defect."""
+    from google.api_core.exceptions import Aborted, DeadlineExceeded, ServiceUnavailable, TooManyRequests
+
+    if isinstance(failure, Problem):
+        return failure
+    if isinstance(failure, Aborted | DeadlineExceeded | ServiceUnavailable | TooManyRequests):
+        return TemporarilyUnavailable()
+    return Problem()

@@ -15,17 +15,17 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from common import log
+from common import log, tracing
 from common.config import config
 from common.errors import (
     BodyTooLarge,
     InvalidIdempotencyKey,
     MalformedJson,
     Problem,
-    TemporarilyUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
     ValidationFailed,
+    problem_of,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 ModelT = TypeVar("ModelT", bound="Wire")
 
 REQUEST_ID: Final = re.compile(r"^[A-Za-z0-9_.-]{8,128}$")
-TRACE_PARENT: Final = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 VISIBLE: Final = re.compile(r"^[\x21-\x7e]{1,255}$")
 PROBLEM_JSON: Final = "application/problem+json"
 SECURITY_HEADERS: Final = {
@@ -68,7 +67,7 @@ async def respond(
     """Run one request to its end: whatever happens inside becomes a reply, a log line, and headers."""
     started = time.perf_counter()
     _request_id.set(_accepted_request_id(request))
-    log.begin(requestId=request_id(request), function=name, **_trace(request))
+    log.begin(requestId=request_id(request), function=name, **tracing.log_fields(tracing.incoming(request.headers)))
     try:
         response = await serve()
     except Problem as problem:
@@ -76,7 +75,7 @@ async def respond(
     except ClientDisconnect:
         response = Response(status_code=499)
     except Exception as failure:
-        unforeseen = _as_problem(failure)
+        unforeseen = problem_of(failure)
         log.error("request failed", cause=failure, code=unforeseen.code)
         response = _refused(unforeseen, request_id(request), refusal)
     for header, value in SECURITY_HEADERS.items():
@@ -94,15 +93,6 @@ async def respond(
         },
     )
     return response
-
-
-def _as_problem(failure: Exception) -> Problem:
-    """An unforeseen failure: a remote service that gave up is worth a retry, the rest is our defect."""
-    from google.api_core.exceptions import Aborted, DeadlineExceeded, ServiceUnavailable, TooManyRequests
-
-    if isinstance(failure, Aborted | DeadlineExceeded | ServiceUnavailable | TooManyRequests):
-        return TemporarilyUnavailable()
-    return Problem()
 
 
 def _refused(problem: Problem, for_request: str, refusal: Refusal) -> Response:
@@ -130,14 +120,6 @@ def request_id(request: Request) -> str:
 def _accepted_request_id(request: Request) -> str:
     offered = request.headers.get("x-request-id", "")
     return offered if REQUEST_ID.match(offered) else uuid4().hex
-
-
-def _trace(request: Request) -> dict[str, object]:
-    found = TRACE_PARENT.match(request.headers.get("traceparent", ""))
-    trace = found[1] if found else request.headers.get("x-cloud-trace-context", "").partition("/")[0]
-    if not trace:
-        return {}
-    return {"logging.googleapis.com/trace": f"projects/{config().project}/traces/{trace}"}
 
 
 def _allow_origin(request: Request, response: Response) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from pydantic import Field
+
+from common import tracing
 from common.ids import new_id
 from common.wire import Record, UtcDatetime
 
@@ -37,11 +40,15 @@ class PlannedTask(Record):
 
 
 class OutboxEntry(Record):
-    """Everything one commit sets off. The document is deleted once all of it was handed over."""
+    """Everything one commit sets off. The document is deleted once all of it was handed over.
+
+    `traceparent` is there only where what caused the commit is recorded (common/tracing.py).
+    """
 
     created_at: UtcDatetime
     event: DomainEvent | None = None
     tasks: tuple[PlannedTask, ...] = ()
+    traceparent: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 def event(type_: str, occurred_at: datetime, **data: Any) -> DomainEvent:
@@ -49,9 +56,16 @@ def event(type_: str, occurred_at: datetime, **data: Any) -> DomainEvent:
     return DomainEvent(id=new_id("evn"), type=type_, occurred_at=occurred_at, data=data)
 
 
-def entry(now: datetime, event: DomainEvent | None = None, *tasks: PlannedTask) -> tuple[str, dict[str, Any]]:
-    """The path and the fields of a new outbox document, for the batch or transaction that needs it."""
-    return f"{OUTBOX}/{new_id('out')}", OutboxEntry(created_at=now, event=event, tasks=tasks).document()
+def entry(
+    now: datetime, event: DomainEvent | None = None, *tasks: PlannedTask, traceparent: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """The path and the fields of a new outbox document, for the batch or transaction that needs it.
+
+    `traceparent` says what causes it where that is not the present span: a commit may be shared with others.
+    """
+    cause = traceparent or tracing.traceparent()
+    planned = OutboxEntry(created_at=now, event=event, tasks=tasks, traceparent=cause)
+    return f"{OUTBOX}/{new_id('out')}", planned.document()
 
 
 def queue_of(function: str) -> str:

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from common import clients, clock
+from common import clients, clock, kpi, tracing
 from common.config import config
 from common.outbox import TOPIC, DomainEvent, OutboxEntry, PlannedTask, queue_of
 
@@ -20,24 +20,35 @@ PUBLISH_TIMEOUT_S = 10.0
 async def relay(entry: AsyncDocumentReference) -> bool:
     """Hand over one entry; False when it was already gone.
 
-    A crash on the way repeats it: task names dedupe the tasks, consumers dedupe events on their id.
+    A crash on the way repeats it: task names dedupe the tasks, consumers dedupe events on their id. Of several who hand
+    it over one deletes it, and that one counts what happened.
     """
+    from google.api_core.exceptions import NotFound
+
     snapshot = await entry.get()
     if not snapshot.exists:
         return False
     planned = OutboxEntry.of(snapshot.to_dict())
-    if planned.event is not None:
-        await _publish(planned.event)
-    await asyncio.gather(*(create_task(task) for task in planned.tasks))
-    await entry.delete()
+    with tracing.continued(planned.traceparent, "relay"):
+        if planned.event is not None:
+            await _publish(planned.event)
+        await asyncio.gather(*(create_task(task) for task in planned.tasks))
+        try:
+            await entry.delete(option=clients.firestore().write_option(exists=True))
+        except NotFound:
+            return False
+        if planned.event is not None:
+            kpi.count_event(planned.event)
     return True
 
 
 async def _publish(event: DomainEvent) -> None:
     publisher = clients.publisher()
     topic = publisher.topic_path(config().project, TOPIC)
-    future = publisher.publish(topic, event.model_dump_json(by_alias=True).encode(), type=event.type)
-    await asyncio.wait_for(asyncio.wrap_future(future), PUBLISH_TIMEOUT_S)
+    with tracing.produced("gcp_pubsub", TOPIC) as cause:
+        trace = {tracing.ATTRIBUTE: cause} if cause else {}
+        future = publisher.publish(topic, event.model_dump_json(by_alias=True).encode(), type=event.type, **trace)
+        await asyncio.wait_for(asyncio.wrap_future(future), PUBLISH_TIMEOUT_S)
 
 
 async def create_task(task: PlannedTask) -> None:
@@ -66,7 +77,10 @@ async def create_task(task: PlannedTask) -> None:
         due = Timestamp()
         due.FromDatetime(at)
         request.schedule_time = due
-    try:
-        await clients.tasks().create_task(parent=queue, task=request)
-    except AlreadyExists:
-        return
+    with tracing.produced("gcp_cloud_tasks", queue_of(task.function)) as cause:
+        if cause:
+            request.http_request.headers[tracing.HEADER] = cause
+        try:
+            await clients.tasks().create_task(parent=queue, task=request)
+        except AlreadyExists:
+            return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
-from common import http, log
+from common import http, log, tracing
 from common.access import INTERNAL
 from common.config import config
 from common.endpoint import Resources
@@ -99,6 +99,7 @@ class Job(Generic[PayloadT]):
 
     payload: PayloadT
     delivery_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,12 +176,26 @@ async def _serve(spec: TriggerSpec, handler: Callable[[Job[Any]], Awaitable[None
         job = _delivery(spec, request, raw)
         if job is not None:
             log.bind(deliveryId=job.delivery_id)
-            await handler(job)
+            delivery = tracing.Delivery(*_origin(spec.source), job.traceparent)
+            await tracing.consumed(spec.name, delivery, request.headers, lambda: handler(job))
     except Problem as refusal:
         # Whoever called keeps the status alone; why it was refused is read here, when it has become a dead letter.
         log.warning("delivery refused", code=refusal.code, detail=refusal.detail)
         raise
     return Response(status_code=204)
+
+
+def _origin(source: Source) -> tuple[str, str]:
+    """The system that delivers, and the name of what it delivers from."""
+    match source:
+        case PubSub(topic=topic):
+            return "gcp_pubsub", topic
+        case DocumentCreated(document=document):
+            return "gcp_eventarc", document
+        case Task(queue=queue):
+            return "gcp_cloud_tasks", queue
+        case Schedule(cron=cron):
+            return "gcp_cloud_scheduler", cron
 
 
 def _delivery(spec: TriggerSpec, request: Request, raw: bytes) -> Job[Any] | None:
@@ -194,12 +209,14 @@ def _delivery(spec: TriggerSpec, request: Request, raw: bytes) -> Job[Any] | Non
                 if about.get("type") not in types or about.get(REPLAYED_TO, spec.name) != spec.name:
                     return None
                 event = DomainEvent.model_validate_json(base64.b64decode(pushed.message.data))
-                return Job(event, event.id)
+                return Job(event, event.id, about.get(tracing.ATTRIBUTE))
             case DocumentCreated():
                 path = request.headers["ce-document"]
                 return Job(CreatedDocument(path=path), request.headers["ce-id"])
             case Task():
-                return Job(spec.payload.model_validate_json(raw), request.headers.get("x-cloudtasks-taskname", ""))
+                payload = spec.payload.model_validate_json(raw)
+                task = request.headers.get("x-cloudtasks-taskname", "")
+                return Job(payload, task, request.headers.get(tracing.HEADER))
             case Schedule():
                 return Job(Nothing(), request.headers.get("x-cloudscheduler-scheduletime", ""))
     except (ValidationError, KeyError, ValueError) as malformed:

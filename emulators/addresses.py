@@ -124,6 +124,7 @@ def environment(ports: Ports, project: str, state: Path) -> dict[str, str]:
         "FIREBASE_KEYS_URL": keys,
         "INVOKER_SERVICE_ACCOUNT": INVOKER,
         "TRIGGER_URL_TEMPLATE": gateway + "/triggers/{name}",
+        "TRACE_ENDPOINT": services + "/v1/traces",
         "STRIPE_API_BASE": url(ports.stripe),
         "STRIPE_SECRET_KEY": "sk_test_marquee",
         "STRIPE_PUBLISHABLE_KEY": "pk_test_marquee",

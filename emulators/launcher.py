@@ -119,6 +119,7 @@ def _write_environment(cloud: LocalCloud, environment: dict[str, str]) -> None:
 def _announce(cloud: LocalCloud, seconds: float) -> None:
     of = cloud.environment()
     tour = TOUR.read_text().partition("# --- the tour\n")[2]
+    traces = "with TRACES=on make run" if os.environ.get("TRACES") != "on" else of["LOCAL_SERVICES_URL"] + "/traces"
     elsewhere = "" if cloud.state == LOCAL else f"{STATE_VARIABLE}={cloud.state} "
     print(f"""
 Marquee is up after {seconds:.0f} s. Ctrl-C stops everything.
@@ -132,6 +133,7 @@ Marquee is up after {seconds:.0f} s. Ctrl-C stops everything.
   Auth emulator      http://{of["FIREBASE_AUTH_EMULATOR_HOST"]}
   For other clients  set -a; . {_shown(_environment_file(cloud))}; set +a
   Logs               {_shown(cloud.state / "logs")}
+  Traces             {traces}
 
 The tour, from a phone number to the door. Paste it into another terminal, or run: {elsewhere}bash {_shown(TOUR)}
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 RED, YELLOW, DIM, PLAIN = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
 # Already in the line, or of no use to a reader.
 SAID: Final = frozenset({"severity", "message", "httpRequest", "requestId", "function", "stack_trace", "uid"})
+FOR_GOOGLE: Final = ("logging.googleapis.com/", "@type", "serviceContext", "context")
 
 
 def follow(source: BinaryIO, log: BinaryIO, shown: threading.Event, *, colour: bool) -> None:
@@ -56,7 +57,7 @@ def _message(entry: dict[str, Any]) -> str:
 
 
 def _rest(entry: dict[str, Any]) -> str:
-    rest = [f"{name}={value}" for name, value in entry.items() if name not in SAID and "trace" not in name]
+    rest = [f"{name}={value}" for name, value in entry.items() if name not in SAID and not name.startswith(FOR_GOOGLE)]
     return "  " + " ".join(rest) if rest else ""
 
 

@@ -23,6 +23,7 @@ from emulators.identity import LocalIdentity
 from emulators.private_call import PrivateCaller
 from emulators.processes import HOST
 from emulators.scheduler import Scheduler
+from emulators.trace_receiver import TraceReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,8 @@ class Server(uvicorn.Server):
 def local_services(
     identity: LocalIdentity, caller: PrivateCaller, eventarc: Eventarc, scheduler: Scheduler
 ) -> Starlette:
-    """Google's small services on one port: the key set, Pub/Sub's pushes, and the control of events and schedules."""
+    """Google's small services on one port: the key set, Pub/Sub's pushes, traces, and the control of events and
+    schedules."""
 
     async def certs(_: Request) -> Response:
         return JSONResponse(identity.jwks(), headers={"cache-control": "public, max-age=3600"})
@@ -56,6 +58,7 @@ def local_services(
             *pubsub_push.routes(caller),
             *eventarc.routes(),
             *scheduler.routes(),
+            *TraceReceiver().routes(),
         ]
     )
 

@@ -71,7 +71,7 @@ def agreement(folder: Path) -> list[str]:
         return failures
     plan = Plan(
         resources,
-        functions=json.loads((offline.ROOT / "manifest.json").read_text())["functions"],
+        **json.loads((offline.ROOT / "manifest.json").read_text()),
         indexes=json.loads((offline.ROOT / "firestore.indexes.json").read_text()),
         rules=(offline.ROOT / "firestore.rules").read_text(),
     )

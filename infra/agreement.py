@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PUBLIC_INGRESS: Final = "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
 PRIVATE_INGRESS: Final = "INGRESS_TRAFFIC_INTERNAL_ONLY"
 SECRET: Final = re.compile(r"SECRET|TOKEN|API_KEY|SIGNING|PASSWORD")
+TRACING: Final = ("roles/telemetry.tracesWriter", "project")
 FORBIDDEN_ROLES: Final = {"roles/owner", "roles/editor", "roles/iam.serviceAccountTokenCreator"}
 
 
@@ -80,7 +81,7 @@ def invokers(plan: Plan) -> Iterator[str]:
 
 
 def rights(plan: Plan) -> Iterator[str]:
-    """The rights of each function are the rows of docs/roles.md, no more and no fewer."""
+    """The rights of each function are the rows of docs/roles.md, and to send spans where it does, and no others."""
     accounts = plan.accounts()
     found: dict[str, set[tuple[str, str]]] = {name: set() for name in plan.functions}
     for each in plan.resources:
@@ -95,9 +96,17 @@ def rights(plan: Plan) -> Iterator[str]:
     queues = {f"queue:{name}" for name in plan.values("google_cloud_tasks_queue")}
     for name, declared in plan.functions.items():
         wanted = {(grant["role"], grant["on"]) for grant in declared["grants"]}
+        wanted |= {TRACING} if _setting(plan, name, "TRACES") == "on" else set()
         for role, on in [pair for pair in wanted if pair[1] == "queues"]:
             wanted = wanted - {(role, on)} | {(role, queue) for queue in queues}
         yield from differences(f"rights of {name}", found[name], wanted)
+
+
+def _setting(plan: Plan, function: str, name: str) -> str | None:
+    """The value of a variable of a function."""
+    service = plan.values("google_cloud_run_v2_service").get(service_of(function), {"template": []})
+    settings = (each for template in service["template"] for each in template["containers"][0]["env"])
+    return next((str(each["value"]) for each in settings if each["name"] == name), None)
 
 
 def _granted_on(binding: Json) -> str:
@@ -165,6 +174,28 @@ def encryption(plan: Plan) -> Iterator[str]:
             yield f"bucket {name} has Google's key"
 
 
+def metrics(plan: Plan) -> Iterator[str]:
+    """Each number of the business has its metric, with its label or its currency, and every such metric is of one."""
+    planned = plan.values("google_logging_metric")
+    wanted = {f"marquee/kpi_{name}": kpi["label"] for name, kpi in plan.kpis.items()}
+    wanted |= {
+        f"marquee/kpi_{name}{of}": "currency"
+        for name, kpi in plan.kpis.items()
+        if kpi["has_amount"]
+        for of in ("", "_amount")
+    }
+    found = {
+        name: next(iter(each["label_extractors"] or {}), None)
+        for name, each in planned.items()
+        if name.startswith("marquee/kpi_")
+    }
+    yield from differences("metrics of the business", found.items(), wanted.items())
+    for name in found.keys() & wanted.keys():
+        kpi = name.removeprefix("marquee/kpi_").removesuffix("_amount")
+        if f'jsonPayload.kpi="{kpi}"' not in planned[name]["filter"]:
+            yield f"{name} counts {planned[name]['filter']}"
+
+
 def buckets(plan: Plan) -> Iterator[str]:
     """No bucket can be opened to everybody, and each has one way of saying who may."""
     for name, each in plan.values("google_storage_bucket").items():
@@ -183,6 +214,7 @@ CHECKS: Final[tuple[Callable[[Plan], Iterator[str]], ...]] = (
     database,
     buckets,
     encryption,
+    metrics,
 )
 
 

@@ -17,6 +17,7 @@ class Plan:
 
     resources: list[Json]
     functions: Json
+    kpis: Json
     indexes: Json
     rules: str
 

@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import asdict
 from typing import Any
 
+from common.kpi import KPIS
 from manifest.discover import ROOT, Manifest, discover
 from manifest.openapi import openapi
 from manifest.roles import grants, table
@@ -25,7 +26,7 @@ def documents() -> dict[str, str]:
 
 
 def _deployment(manifest: Manifest) -> dict[str, Any]:
-    """What a deployment needs of each function, by name."""
+    """What a deployment needs of each function, by name, and of what the business counts."""
     functions: dict[str, Any] = {}
     for endpoint in manifest.endpoints:
         functions[endpoint.name] = {
@@ -49,7 +50,8 @@ def _deployment(manifest: Manifest) -> dict[str, Any]:
             "grants": [asdict(grant) for grant in grants(trigger)],
             **asdict(trigger.resources),
         }
-    return {"functions": dict(sorted(functions.items()))}
+    kpis = {kpi.name: {"meaning": kpi.meaning, "label": kpi.label, "has_amount": kpi.has_amount} for kpi in KPIS}
+    return {"functions": dict(sorted(functions.items())), "kpis": kpis}
 
 
 def main() -> int:

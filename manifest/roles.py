@@ -120,6 +120,7 @@ rights. Nobody holds owner or editor.
   which Google's smallest role would be far too large (`terraform/modules/rights`).
 - Private functions are called by the service account `invoker`, the only one with `roles/run.invoker` on them. Public
   ones have that role for everybody, and take requests of the load balancer only.
+- Where traces are on, every function may send spans, and read none: `roles/telemetry.tracesWriter` on the project.
 - Who builds and who deploys: `terraform/bootstrap`, and `builder` in `terraform/modules/images`.
 
 | function | role | on | why |

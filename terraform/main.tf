@@ -3,6 +3,7 @@ resource "google_project_service" "used" {
     "aiplatform", "artifactregistry", "billingbudgets", "cloudbuild", "cloudkms", "cloudresourcemanager",
     "cloudscheduler", "cloudtasks", "cloudtrace", "compute", "eventarc", "fcm", "firebase", "firebaserules",
     "firestore", "iam", "identitytoolkit", "logging", "monitoring", "pubsub", "run", "secretmanager", "storage",
+    "telemetry",
   ])
 
   service            = "${each.key}.googleapis.com"
@@ -71,6 +72,7 @@ module "rights" {
   queues   = module.messaging.queues
   secrets  = module.secrets.ids
   region   = var.region
+  traces   = var.traces != null
 }
 
 module "function" {
@@ -99,6 +101,8 @@ module "function" {
     CDN_URL_MAP             = "marquee"
     INVOKER_SERVICE_ACCOUNT = module.rights.invoker
     INVOKER_CHECKED_BY      = each.value.invoker == "public" ? "" : "cloud-run"
+    TRACES                  = var.traces == null ? "" : "on"
+    TRACE_RATIO             = var.traces == null ? "" : tostring(var.traces.ratio)
     # The name that functions fill in; the number makes it the address that Cloud Run promises to a service.
     TRIGGER_URL_TEMPLATE = "https://{service}-${data.google_project.this.number}.${var.region}.run.app"
   })
@@ -164,6 +168,7 @@ module "observability" {
   domain       = var.domain
   alert_emails = var.alert_emails
   runbook_url  = var.runbook_url
+  kpis         = local.kpis
   # The path of a call that costs nothing and needs nobody signed in.
   probe_path = local.functions.list_ticket_keys.route.path
   depends_on = [google_project_service.used]

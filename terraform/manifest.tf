@@ -1,6 +1,7 @@
 # What the functions declare. Nothing below names a function: all of it follows from here.
 locals {
   functions = jsondecode(file(var.manifest)).functions
+  kpis      = jsondecode(file(var.manifest)).kpis
   bundles   = jsondecode(file("${var.bundles}/index.json"))
   indexes   = jsondecode(file("${path.module}/../firestore.indexes.json"))
 

@@ -47,6 +47,17 @@ variable "settings" {
   }
 }
 
+variable "traces" {
+  type        = object({ ratio = number })
+  description = "Which share of requests is recorded as traces (docs/observability.md). Null: none, and no right to."
+  default     = null
+
+  validation {
+    condition     = var.traces == null ? true : var.traces.ratio >= 0 && var.traces.ratio <= 1
+    error_message = "The ratio is between 0 and 1."
+  }
+}
+
 variable "deleted_on_destroy" {
   type        = bool
   description = "Whether destroying the environment also deletes its database and buckets. Never in production."

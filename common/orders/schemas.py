@@ -115,6 +115,8 @@ class Order(Record):
     ticket_ids: tuple[str, ...] = ()
     ticketed_at: UtcDatetime | None = None
     promo: PromoUse | None = None
+    # Of the booking, where it is recorded: what a provider sets off later, which knows nothing of it, joins its trace.
+    traceparent: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def takes(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, outbox
+from common import clients, clock, outbox, tracing
 from common.config import config
 from common.errors import IdempotencyKeyReused, NotFound, Problem, TemporarilyUnavailable
 from common.events import store as events
@@ -207,7 +207,8 @@ async def _priced(sale: _Sale, request: OrderRequest, buyer: Caller, order_id: s
     terms = promo.terms if promo else None
     quoted = pricing.quote(event, request, terms, taken, now, config().booking_fee_basis_points)
     hold = timedelta(seconds=config().hold_seconds)
-    return rules.draft_order(event, quoted, promo, buyer, order_id, fingerprint, now, hold)
+    drafted = rules.draft_order(event, quoted, promo, buyer, order_id, fingerprint, now, hold)
+    return drafted.model_copy(update={"traceparent": tracing.traceparent()})
 
 
 def _booking(order: Order, bought: _Bought) -> Change:
@@ -222,7 +223,9 @@ def _booking(order: Order, bought: _Bought) -> Change:
             at=order.hold_expires_at,
         )
         event = order_event("order.held", order, order.created_at)
-        path, fields = outbox.entry(order.created_at, event, release, refresh_of(order.event_id))
+        path, fields = outbox.entry(
+            order.created_at, event, release, refresh_of(order.event_id), traceparent=order.traceparent
+        )
         batch.create(client.document(path), fields)
 
     return Change(order.order_id, order.takes, (), writes=3, documents=documents_of(order), write=write)
@@ -293,7 +296,8 @@ async def release(seen: Seen, status: OrderStatus) -> bool:
         fields = {"status": status} | _owned_fields(order.owning(()))
         batch.update(client.document(order_path(order.order_id)), fields, option=guard)
         uncount(batch, order, order.owned)
-        path, fields = outbox.entry(now, order_event(f"order.{status}", order, now), refresh_of(order.event_id))
+        event = order_event(f"order.{status}", order, now)
+        path, fields = outbox.entry(now, event, refresh_of(order.event_id), traceparent=order.traceparent)
         batch.create(client.document(path), fields)
 
     change = Change(order.order_id, {}, order.owned, writes=3, documents=documents_of(order), write=write)

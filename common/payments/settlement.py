@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, log, outbox
+from common import clients, clock, log, outbox, tracing
 from common.errors import NotFound, TemporarilyUnavailable
 from common.orders import store as orders
 from common.orders.inventory import SalesClosed, SoldOut
@@ -114,9 +114,10 @@ async def _settle(order_id: str, events: Sequence[PaymentEvent], nothing_left: s
             return None
         settled = settle(seen.heard, now, nothing_left)
         batch = clients.firestore().batch()
-        _write(batch, seen, settled, now)
-        if not len(batch) or await committed(batch):
-            return settled
+        with tracing.continued(seen.stored.order.traceparent, "settle order"):
+            _write(batch, seen, settled, now)
+            if not len(batch) or await committed(batch):
+                return settled
     raise TemporarilyUnavailable("Too many changed this payment at the same time.")
 
 
@@ -212,7 +213,8 @@ def _issue(batch: AsyncWriteBatch, order: Order, now: datetime) -> None:
         batch.create(_document(ticket_path(ticket.ticket_id)), ticket.document())
         unit = _document(unit_path(order.event_id, ticket.unit.tier_id, ticket.unit.number))
         batch.update(unit, {"state": "sold"})
-    _tell(batch, now, orders.order_event("order.ticketed", order, now), counts_of(order.event_id, Counted.ATTENDEES))
+    told = orders.order_event("order.ticketed", order, now, amount=order.amounts.total.model_dump(by_alias=True))
+    _tell(batch, now, told, counts_of(order.event_id, Counted.ATTENDEES))
 
 
 async def issue_free(order_id: str) -> OrderStatus:

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from common import clients, clock, outbox
+from common import clients, clock, kpi, outbox
 from common.aggregation import count_of
 from common.errors import NotFound, Problem, TemporarilyUnavailable
 from common.tickets import rules
@@ -191,6 +191,7 @@ async def check_in(event: Event, scan: Scan) -> CheckInReply:
             path, told = outbox.entry(now, _checked_in(reply, event, scan, now))
             batch.create(client.document(path), told)
         if await _committed(batch):
+            kpi.count(kpi.CHECK_IN, reply.result)
             return reply
     raise TemporarilyUnavailable("Too many scanned this ticket at the same time.")
 

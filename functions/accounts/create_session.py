@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common import clock
+from common import clock, kpi
 from common.access import Access
 from common.accounts import rules, store
 from common.accounts.schemas import SessionReply, SessionRequest
@@ -16,4 +16,7 @@ async def create_session(call: Call[SessionRequest]) -> SessionReply:
     The device, when it is given, gets the person's push messages from now on.
     """
     profile, is_new_user = await store.open_session(call.user, call.body.device_info, clock.now())
+    kpi.count(kpi.LOG_IN)
+    if is_new_user:
+        kpi.count(kpi.SIGN_UP)
     return SessionReply(user=rules.user_reply(profile), is_new_user=is_new_user)

@@ -4,6 +4,7 @@ domain          = "api.marquee.example"
 allowed_origins = ["https://marquee.example"]
 
 max_instances_ceiling = 100
+traces                = { ratio = 0.01 }
 # Whoever opens the app or books is not kept waiting for an instance to start.
 warm_instances = { create_order = 1, get_event = 1 }
 

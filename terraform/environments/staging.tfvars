@@ -7,6 +7,7 @@ allowed_origins = ["https://staging.marquee.example"]
 deleted_on_destroy    = true
 armor                 = true
 max_instances_ceiling = 20
+traces                = { ratio = 1 }
 
 alert_emails    = ["staging-alerts@marquee.example"]
 billing_account = "000000-000000-000000"

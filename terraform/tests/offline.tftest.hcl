@@ -20,6 +20,7 @@ variables {
     "apple.com"  = { client_id = "apple" }
   }
   sign_in_secrets = { "google.com" = "one", "apple.com" = "two" }
+  traces          = { ratio = 0.01 }
 }
 
 run "everything" {
@@ -45,6 +46,19 @@ run "with_vector_search" {
   assert {
     condition     = length(module.vertex) == 1
     error_message = "Vector search is there once it is asked for."
+  }
+}
+
+run "without_traces" {
+  command = plan
+
+  variables {
+    traces = null
+  }
+
+  assert {
+    condition     = length(module.rights.tracing) == 0
+    error_message = "Who records no traces has no right to send them."
   }
 }
 

@@ -19,7 +19,7 @@ def as_plan(resources: list[dict[str, Any]]) -> Plan:
     """These resources beside what the repository declares, whatever the copy that was planned says."""
     return Plan(
         resources,
-        functions=json.loads((offline.ROOT / "manifest.json").read_text())["functions"],
+        **json.loads((offline.ROOT / "manifest.json").read_text()),
         indexes=json.loads((offline.ROOT / "firestore.indexes.json").read_text()),
         rules=(offline.ROOT / "firestore.rules").read_text(),
     )

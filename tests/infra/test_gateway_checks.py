@@ -66,7 +66,7 @@ BACKENDS = [backend("get-show", cached=True), backend("update-show"), backend("l
 def plan(rules: list[Json] = RULES, backends: list[Json] = BACKENDS) -> Plan:
     matcher = {"default_service": "x/list-shows", "route_rules": rules}
     url_map = resource("google_compute_url_map", name="marquee", path_matcher=[matcher])
-    return Plan([url_map, *backends], FUNCTIONS, indexes={}, rules="")
+    return Plan([url_map, *backends], FUNCTIONS, kpis={}, indexes={}, rules="")
 
 
 @pytest.mark.parametrize(

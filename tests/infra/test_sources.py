@@ -61,8 +61,6 @@ def test_everybody_is_let_in_at_one_place_and_only_to_public_functions() -> None
 
 def test_terraform_names_no_function_but_those_that_it_must() -> None:
     """Everything follows from the manifest; where a function is named all the same, it exists."""
-    business = declared_locals(TERRAFORM / "modules/observability")["business"]
-    assert {name.strip('"') for key, name in business.items() if not key.startswith("__")} <= FUNCTIONS.keys()
     for path in (TERRAFORM / "environments").glob("*.tfvars"):
         assert arguments(parsed(path).get("warm_instances", {})) <= FUNCTIONS.keys()
     assert FUNCTIONS["list_ticket_keys"]["route"]["path"] == "/v1/ticket-keys"

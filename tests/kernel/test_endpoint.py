@@ -110,6 +110,7 @@ async def get_failure(call: Call) -> None:
     raise failures[call.path["kind"]]
 
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SEATS = "/v1/rooms/main/seats"
 Headers = dict[str, str]
 
@@ -420,21 +421,45 @@ class TestLog:
     """One line a request, with what is needed to find it again and nothing secret."""
 
     def test_a_request_leaves_one_line(self, signed_in: Headers, capsys: pytest.CaptureFixture[str]) -> None:
-        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-        headers = signed_in | {"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "X-Request-ID": "mobile-7f3k"}
+        headers = signed_in | {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-ID": "mobile-7f3k"}
         ask(create_seat, "POST", f"{SEATS}?limit=5", json={"rowNumber": 1, "label": "a"}, headers=headers)
         [line] = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
         assert line["severity"] == "INFO"
         assert (line["requestId"], line["function"], line["userId"]) == ("mobile-7f3k", "create_seat", "asha")
-        assert line["logging.googleapis.com/trace"] == f"projects/{PROJECT}/traces/{trace}"
+        assert line["logging.googleapis.com/trace"] == f"projects/{PROJECT}/traces/{TRACE}"
         assert line["httpRequest"]["status"] == 201
         assert re.fullmatch(r"\d+\.\d{6}s", line["httpRequest"]["latency"])
 
-    def test_googles_own_trace_header_is_understood(self, capsys: pytest.CaptureFixture[str]) -> None:
-        ask(get_whoami, "GET", "/v1/whoami", headers={"X-Cloud-Trace-Context": "abc123/7;o=1"})
-        assert (
-            json.loads(capsys.readouterr().out)["logging.googleapis.com/trace"] == f"projects/{PROJECT}/traces/abc123"
-        )
+    @pytest.mark.parametrize(
+        ("headers", "span", "sampled"),
+        [
+            ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}, "00f067aa0ba902b7", True),
+            ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-00"}, "00f067aa0ba902b7", False),
+            ({"X-Cloud-Trace-Context": f"{TRACE}/12084647744699216188;o=1"}, "a7b54b18ba85b13c", True),
+            ({"X-Cloud-Trace-Context": f"{TRACE}/7"}, "0000000000000007", False),
+            ({"X-Cloud-Trace-Context": TRACE}, None, False),
+        ],
+    )
+    def test_a_line_stands_in_the_trace_that_either_header_names(
+        self, headers: Headers, span: str | None, sampled: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ask(get_whoami, "GET", "/v1/whoami", headers=headers)
+        line = json.loads(capsys.readouterr().out)
+        assert line["logging.googleapis.com/trace"] == f"projects/{PROJECT}/traces/{TRACE}"
+        assert line.get("logging.googleapis.com/spanId") == span
+        assert line["logging.googleapis.com/trace_sampled"] is sampled
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"},
+            {"traceparent": "../../other/traces/1"},
+            {"X-Cloud-Trace-Context": "abc123/7;o=1"},
+        ],
+    )
+    def test_what_names_no_trace_is_not_repeated(self, headers: Headers, capsys: pytest.CaptureFixture[str]) -> None:
+        ask(get_whoami, "GET", "/v1/whoami", headers=headers)
+        assert "logging.googleapis.com" not in capsys.readouterr().out
 
     def test_one_request_says_nothing_of_another(self, signed_in: Headers, capsys: pytest.CaptureFixture[str]) -> None:
         async def one_after_another() -> None:

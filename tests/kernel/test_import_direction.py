@@ -21,7 +21,13 @@ TOOLING = ("manifest", "emulators", "tests", "bench")
 # Cheap to import, or (jwt, geohash2) behind files that are themselves imported only where they are needed.
 ALLOWED_AT_TOP = {"pydantic", "pydantic_core", "starlette", "typing_extensions", "jwt", "geohash2"}
 # Adapters that subclass their SDK's classes; they are imported when they are first used, as an SDK is.
-SDK_ADAPTERS = {"common.firestore_reads", "common.firestore_writes", "common.payments.stripe_transport"}
+SDK_ADAPTERS = {
+    "common.firestore_reads",
+    "common.firestore_writes",
+    "common.payments.stripe_transport",
+    "common.rpc_spans",
+    "common.spans",
+}
 # What a domain offers to others, beside its store, rules and schemas.
 OFFERED = {"store", "rules", "schemas"}
 ALSO_OFFERED = {
@@ -45,6 +51,7 @@ SDKS = (
     "stripe",
     "razorpay",
     "firebase_admin",
+    "opentelemetry",
     "segno",
     "cryptography",
     "PIL",

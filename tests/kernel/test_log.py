@@ -6,13 +6,17 @@ import contextvars
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common import log
+from common.log import ERROR_EVENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhc2hhIn0.c2lnbmF0dXJl"
 CODE = "MQ1." + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 5
@@ -138,3 +142,54 @@ def test_a_new_request_starts_without_the_last_ones_fields(capsys: pytest.Captur
     written = line(capsys)
     assert written["requestId"] == "second"
     assert "userId" not in written
+
+
+def test_an_error_with_a_stack_is_an_event_of_its_service(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("K_SERVICE", "settle-payment")
+    monkeypatch.setenv("K_REVISION", "settle-payment-00041-abc")
+    try:
+        raise ValueError("asha@example.com")
+    except ValueError as cause:
+        log.error("failed", cause=cause)
+    written = line(capsys)
+    assert written["@type"] == ERROR_EVENT
+    assert written["serviceContext"] == {"service": "settle-payment", "version": "settle-payment-00041-abc"}
+    # Python's own form is what the groups are made from: the frames, and the kind of exception in the last line.
+    first, *_, last = written["stack_trace"].strip().splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert last == f"ValueError: {log.REDACTED}"
+
+
+@pytest.mark.parametrize("write", [log.error, log.alert])
+def test_without_a_stack_it_is_grouped_by_where_it_was_said(
+    write: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("the account is not ours")
+    written = line(capsys)
+    assert written["@type"] == ERROR_EVENT
+    assert written["serviceContext"]["service"]
+    place = written["context"]["reportLocation"]
+    assert place["filePath"] == __file__
+    assert place["functionName"] == "test_without_a_stack_it_is_grouped_by_where_it_was_said"
+    assert isinstance(place["lineNumber"], int)
+
+
+@pytest.mark.parametrize("write", [log.info, log.warning])
+def test_what_is_no_error_is_no_event(write: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    write("m")
+    assert line(capsys).keys() == {"severity", "message"}
+
+
+def test_a_line_of_business_does_not_say_who_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    def request() -> None:
+        log.begin(requestId="r", function="create_session", deliveryId="d")
+        log.bind(userId="asha")
+        log.of_business("kpi log_in", kpi="log_in")
+        log.info("m")
+
+    contextvars.Context().run(request)
+    told, own = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert told == {"severity": "INFO", "message": "kpi log_in", "kpi": "log_in", "function": "create_session"}
+    assert (own["userId"], own["requestId"]) == ("asha", "r")

@@ -116,7 +116,7 @@ def test_a_crash_before_the_entry_is_deleted_repeats_harmlessly(
 ) -> None:
     from google.cloud.firestore import AsyncDocumentReference
 
-    async def crash(self: AsyncDocumentReference) -> None:
+    async def crash(self: AsyncDocumentReference, **_: object) -> None:
         raise ServiceUnavailable("the process ends here")
 
     told = news()

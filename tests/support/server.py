@@ -65,10 +65,14 @@ class GatewayThread:
 
 
 class AnswerThread:
-    """A tiny HTTP server whose GET answer is computed afresh for each request."""
+    """A tiny HTTP server whose answer is computed afresh for each request, GET or POST."""
 
     def __init__(self, answer: Callable[[str], tuple[int, bytes, dict[str, str]]]) -> None:
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def do_GET(self) -> None:
                 status, body, headers = answer(self.path)
                 self.send_response(status)

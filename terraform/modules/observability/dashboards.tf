@@ -49,11 +49,22 @@ locals {
       aligner = "ALIGN_RATE", reducer = "REDUCE_SUM", by = ["resource.label.policy_name"]
     }
   }
-  commercial = { for name, function in local.business : title(replace(name, "_", " ")) => {
-    filter  = "metric.type=\"logging.googleapis.com/user/marquee/${name}\" AND ${local.run}"
-    aligner = "ALIGN_DELTA", reducer = "REDUCE_SUM", by = []
-  } }
-  pages = { technical = { title = "Marquee: the system", charts = local.technical }, business = { title = "Marquee: the business", charts = local.commercial } }
+  # What happened in the last hour, at each minute.
+  commercial = merge(
+    { for name, kpi in var.kpis : "${title(replace(name, "_", " "))}s an hour" => {
+      promql = "sum by (${coalesce(local.kpi_label[name], "location")}) (increase(${local.metric}_${name}{${local.run_label}}[1h]))"
+    } },
+    { for name, kpi in var.kpis : "${title(replace(name, "_", " "))}: minor units an hour" => {
+      promql = "sum by (currency) (increase(${local.metric}_${name}_amount_sum{${local.run_label}}[1h]))"
+    } if kpi.has_amount },
+    { "Bookings that become purchases" = {
+      promql = "sum(increase(${local.metric}_purchase{${local.run_label}}[1d])) / sum(increase(${local.metric}_booking{${local.run_label}}[1d]))"
+    } },
+  )
+  # Cloud Monitoring's names as PromQL has them: the first slash is a colon, all else that is no letter an underscore.
+  metric    = "logging_googleapis_com:user_marquee_kpi"
+  run_label = "monitored_resource=\"cloud_run_revision\""
+  pages     = { technical = { title = "Marquee: the system", charts = local.technical }, business = { title = "Marquee: the business", charts = local.commercial } }
 }
 
 resource "google_monitoring_dashboard" "page" {
@@ -74,15 +85,18 @@ resource "google_monitoring_dashboard" "page" {
             dataSets = [{
               plotType = "LINE"
               timeSeriesQuery = {
-                timeSeriesFilter = {
-                  filter = each.value.charts[name].filter
-                  aggregation = {
-                    alignmentPeriod    = "60s"
-                    perSeriesAligner   = each.value.charts[name].aligner
-                    crossSeriesReducer = each.value.charts[name].reducer
-                    groupByFields      = each.value.charts[name].by
-                  }
-                }
+                for kind, query in {
+                  prometheusQuery = try(each.value.charts[name].promql, null)
+                  timeSeriesFilter = try({
+                    filter = each.value.charts[name].filter
+                    aggregation = {
+                      alignmentPeriod    = "60s"
+                      perSeriesAligner   = each.value.charts[name].aligner
+                      crossSeriesReducer = each.value.charts[name].reducer
+                      groupByFields      = each.value.charts[name].by
+                    }
+                  }, null)
+                } : kind => query if query != null
               }
             }]
           }
@@ -91,5 +105,5 @@ resource "google_monitoring_dashboard" "page" {
     }
   })
 
-  depends_on = [google_logging_metric.business, google_logging_metric.oldest_unsettled]
+  depends_on = [google_logging_metric.kpi, google_logging_metric.kpi_amount, google_logging_metric.oldest_unsettled]
 }

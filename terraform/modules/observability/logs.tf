@@ -2,21 +2,7 @@
 
 locals {
   functions = "resource.type=\"cloud_run_revision\""
-  # Every function writes one line for each request, with its own name and the status that it answered.
-  done = "${local.functions} AND httpRequest.status>=200 AND httpRequest.status<300"
-  # The numbers of the business, by the function that does it.
-  business = {
-    log_ins          = "create_session"
-    organizations    = "create_organization"
-    events_created   = "create_event"
-    events_published = "publish_event"
-    bookings         = "create_order"
-    checkouts        = "checkout_order"
-    settlements      = "settle_payment"
-    refunds          = "execute_refund"
-    transfers        = "transfer_ticket"
-    check_ins        = "check_in"
-  }
+  kpi_label = { for name, kpi in var.kpis : name => kpi.has_amount ? "currency" : kpi.label }
   signals = {
     alert_lines          = { filter = "${local.functions} AND severity>=ALERT", label = "message" }
     invariant_violations = { filter = "${local.functions} AND jsonPayload.message=\"invariant violated\"", label = "invariant" }
@@ -24,16 +10,57 @@ locals {
   }
 }
 
-resource "google_logging_metric" "business" {
-  for_each = local.business
+# One for each event that the business counts (common/kpi.py), told apart by its label or by the currency of its amount.
+resource "google_logging_metric" "kpi" {
+  for_each = var.kpis
 
-  name        = "marquee/${each.key}"
-  description = "Successful calls of ${each.value}."
-  filter      = "${local.done} AND jsonPayload.function=\"${each.value}\""
+  name        = "marquee/kpi_${each.key}"
+  description = each.value.meaning
+  filter      = "${local.functions} AND jsonPayload.kpi=\"${each.key}\""
+
+  label_extractors = local.kpi_label[each.key] == null ? null : { (local.kpi_label[each.key]) = "EXTRACT(jsonPayload.${local.kpi_label[each.key]})" }
 
   metric_descriptor {
     metric_kind = "DELTA"
     value_type  = "INT64"
+
+    dynamic "labels" {
+      for_each = local.kpi_label[each.key] == null ? [] : [local.kpi_label[each.key]]
+      content {
+        key        = labels.value
+        value_type = "STRING"
+      }
+    }
+  }
+}
+
+# Minor units, by currency: the sum of those of purchases is the GMV.
+resource "google_logging_metric" "kpi_amount" {
+  for_each = { for name, kpi in var.kpis : name => kpi if kpi.has_amount }
+
+  name             = "marquee/kpi_${each.key}_amount"
+  description      = each.value.meaning
+  filter           = "${local.functions} AND jsonPayload.kpi=\"${each.key}\" AND jsonPayload.amountMinor:*"
+  value_extractor  = "EXTRACT(jsonPayload.amountMinor)"
+  label_extractors = { currency = "EXTRACT(jsonPayload.currency)" }
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+
+    labels {
+      key        = "currency"
+      value_type = "STRING"
+    }
+  }
+
+  # From one rupee to a hundred thousand, each bucket half as wide again as the one below.
+  bucket_options {
+    exponential_buckets {
+      num_finite_buckets = 29
+      growth_factor      = 1.5
+      scale              = 100
+    }
   }
 }
 

@@ -18,6 +18,11 @@ variable "probe_path" {
   type = string
 }
 
+variable "kpis" {
+  type        = map(object({ meaning = string, label = string, has_amount = bool }))
+  description = "What the business counts, as common/kpi.py declares it."
+}
+
 variable "alert_emails" {
   type = list(string)
 }

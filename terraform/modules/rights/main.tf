@@ -80,6 +80,15 @@ resource "google_project_iam_member" "project" {
   member  = "serviceAccount:${local.emails[each.value.function]}"
 }
 
+# Any function may be part of a trace. It may add spans, and read none.
+resource "google_project_iam_member" "traces" {
+  for_each = var.traces ? local.emails : {}
+
+  project = var.project
+  role    = "roles/telemetry.tracesWriter"
+  member  = "serviceAccount:${each.value}"
+}
+
 resource "google_pubsub_topic_iam_member" "topic" {
   for_each = local.of_kind.topic
 

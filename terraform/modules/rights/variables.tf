@@ -23,6 +23,11 @@ variable "grants" {
   }
 }
 
+variable "traces" {
+  type        = bool
+  description = "Whether functions record traces, which every one then has to send."
+}
+
 variable "deployer" {
   type        = string
   description = "The account that applies this configuration, if it is one."
