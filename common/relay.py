@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from common import clients, clock
+from common import clock, messaging
 from common.config import config
 from common.outbox import TOPIC, DomainEvent, OutboxEntry, PlannedTask, queue_of
 
@@ -34,7 +34,7 @@ async def relay(entry: AsyncDocumentReference) -> bool:
 
 
 async def _publish(event: DomainEvent) -> None:
-    publisher = clients.publisher()
+    publisher = messaging.publisher()
     topic = publisher.topic_path(config().project, TOPIC)
     future = publisher.publish(topic, event.model_dump_json(by_alias=True).encode(), type=event.type)
     await asyncio.wait_for(asyncio.wrap_future(future), PUBLISH_TIMEOUT_S)
@@ -67,6 +67,6 @@ async def create_task(task: PlannedTask) -> None:
         due.FromDatetime(at)
         request.schedule_time = due
     try:
-        await clients.tasks().create_task(parent=queue, task=request)
+        await messaging.tasks().create_task(parent=queue, task=request)
     except AlreadyExists:
         return

@@ -73,9 +73,9 @@ def _of_clients(found: Reach) -> list[Grant]:
             if writes
             else Grant("roles/datastore.viewer", "database", "reads documents and writes none")
         )
-    if ("common.clients", "publisher") in found.symbols:
+    if ("common.messaging", "publisher") in found.symbols:
         granted.append(Grant("roles/pubsub.publisher", f"topic:{TOPIC}", "publishes domain events"))
-    if ("common.clients", "tasks") in found.symbols:
+    if ("common.messaging", "tasks") in found.symbols:
         granted += [
             Grant("roles/cloudtasks.enqueuer", "queues", "creates the tasks that commits planned, in any queue"),
             Grant("roles/iam.serviceAccountUser", "invoker", "its tasks call functions as the invoker"),

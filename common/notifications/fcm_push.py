@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common.clients import google_access_token
 from common.config import config
+from common.google_token import google_access_token
 from common.notifications.delivery import MessageNotSent, RecipientRefused, post, told
 
 if TYPE_CHECKING:
