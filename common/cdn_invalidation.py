@@ -27,7 +27,7 @@ async def invalidate(tag: str, request: str) -> None:
     reply = await http().post(
         f"{config().compute_api_base}/compute/v1/{url_map}/invalidateCache",
         params={"requestId": str(uuid5(NAMESPACE_URL, f"urn:marquee:purge:{request}"))},
-        headers={"Authorization": f"Bearer {bearer}"} if bearer else {},
+        headers={"Authorization": f"Bearer {bearer}"},
         json={"cacheTags": [tag]},
     )
     if not reply.is_success:

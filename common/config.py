@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 GOOGLE_CERTS = "https://www.googleapis.com"
+IDENTITY_HOST = "identitytoolkit.googleapis.com"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class Config:
     twilio_account_sid: str = ""
     twilio_auth_token: str = ""
     sms_from: str = ""
+
+    @property
+    def identity_api_base(self) -> str:
+        """The identity service's administrative interface; its emulator has it below the name of the real host."""
+        host = self.firebase_auth_emulator_host
+        return f"http://{host}/{IDENTITY_HOST}" if host else f"https://{IDENTITY_HOST}"
 
     def trigger_url(self, name: str) -> str:
         """Where the private function of this name is called, which is also its OIDC audience."""

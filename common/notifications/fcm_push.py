@@ -19,7 +19,7 @@ async def send_push(token: str, title: str, body: str, data: Mapping[str, str]) 
     bearer = await google_access_token()
     reply = await post(
         f"{config().fcm_api_base}/v1/projects/{config().project}/messages:send",
-        headers={"Authorization": f"Bearer {bearer}"} if bearer else {},
+        headers={"Authorization": f"Bearer {bearer}"},
         json={"message": {"token": token, "notification": {"title": title, "body": body}, "data": dict(data)}},
     )
     document = told(reply)

@@ -20,7 +20,7 @@ from google.cloud.firestore_v1.types import (
 )
 
 from common import clients, messaging, rest
-from common.payments import gateways, stripe_transport
+from common.payments import providers, stripe_transport
 from common.payments.gateways import GatewayUnavailable
 from tests.fire.faults import Kind, RemoteCall, created_by, label_of_writes
 from tests.fire.platform import Publisher, Tasks
@@ -47,7 +47,7 @@ def intercepted() -> Iterator[None]:
         patch.setattr(FirestoreAsyncClient, "rollback", _rollback(FirestoreAsyncClient.rollback))
         for name, what in READS.items():
             patch.setattr(FirestoreAsyncClient, name, _read(getattr(FirestoreAsyncClient, name), what))
-        patch.setattr(gateways, "_opened", partial(_watched_gateway, gateways._opened))
+        patch.setattr(providers, "_opened", partial(_watched_gateway, providers._opened))
         yield
 
 
