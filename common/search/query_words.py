@@ -126,7 +126,7 @@ def _date_word(year: int, month: int, day: int, written: str) -> str:
 
 @cache
 def _said() -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+    said: dict[str, Any] = json.loads(Path(__file__).with_name("query_words.json").read_bytes())
     return said
 
 
