@@ -32,9 +32,10 @@ lint: $(INSTALLED) ## Check style and format
 types: $(INSTALLED) ## Check types
 	$(RUN) -m mypy
 
-bench: $(INSTALLED) ## Measure bookings and requests per second, and searches
+bench: $(INSTALLED) ## Measure bookings and requests per second, searches, and cold starts
 	$(RUN) -m bench
 	$(RUN) -m bench.search
+	$(RUN) -m bench.cold_start
 
 openapi: $(INSTALLED) ## Write openapi.json, manifest.json and docs/roles.md from the code
 	$(RUN) -m manifest

@@ -1,22 +1,36 @@
-"""Remote services, each through one cached getter: nothing is imported or connected before its first use."""
+"""Firestore, and what `close` closes: every remote service is opened at its first use, once a process.
+
+The others are in files of their own (`common/messaging.py`, `common/rest.py`, `common/google_token.py`), so that a
+bundle has only the libraries of those it speaks to.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from common.config import config
 
 if TYPE_CHECKING:
-    import httpx
-    from google.auth.credentials import Credentials
-    from google.cloud.firestore import AsyncClient
-    from google.cloud.pubsub_v1 import PublisherClient
-    from google.cloud.tasks_v2 import CloudTasksAsyncClient
+    from collections.abc import Awaitable, Callable
+    from functools import _lru_cache_wrapper
 
-HTTP_TIMEOUT_S = 10.0
-CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+    from google.cloud.firestore import AsyncClient
+
+_open: Final[dict[_lru_cache_wrapper[Any], Callable[[], Awaitable[None]]]] = {}
+
+
+def opened(getter: _lru_cache_wrapper[Any], close: Callable[[], Awaitable[None]]) -> None:
+    """Have `close` called when all is closed, and the getter open anew after that."""
+    _open[getter] = close
+
+
+async def close() -> None:
+    """Close what is open and forget it, so that the next use connects as the environment then says."""
+    while _open:
+        getter, close_it = _open.popitem()
+        getter.cache_clear()
+        await close_it()
 
 
 @cache
@@ -24,74 +38,10 @@ def firestore() -> AsyncClient:
     """Firestore; FIRESTORE_EMULATOR_HOST is read by the library itself."""
     from google.cloud.firestore import AsyncClient
 
-    return AsyncClient(project=config().project)
+    client = AsyncClient(project=config().project)
 
+    async def disconnect() -> None:  # the client connects no sooner than it is used
+        await client._firestore_api.transport.close()
 
-@cache
-def publisher() -> PublisherClient:
-    """Pub/Sub; PUBSUB_EMULATOR_HOST is read by the library itself."""
-    from google.cloud.pubsub_v1 import PublisherClient
-
-    return PublisherClient()
-
-
-@cache
-def tasks() -> CloudTasksAsyncClient:
-    """Cloud Tasks; its library knows no emulator variable, so a plain channel is opened for ours."""
-    from google.cloud.tasks_v2 import CloudTasksAsyncClient
-
-    host = config().cloud_tasks_emulator_host
-    if not host:
-        return CloudTasksAsyncClient()
-    import grpc.aio
-    from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
-
-    return CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=grpc.aio.insecure_channel(host)))
-
-
-@cache
-def http() -> httpx.AsyncClient:
-    """For services that have no SDK worth its import time."""
-    import httpx
-
-    return httpx.AsyncClient(timeout=HTTP_TIMEOUT_S)
-
-
-@cache
-def _credentials() -> Credentials | None:
-    import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
-
-    if config().firebase_auth_emulator_host:
-        return None
-    try:
-        credentials, _ = google.auth.default(scopes=[CLOUD_PLATFORM_SCOPE])
-    except DefaultCredentialsError as missing:
-        raise RuntimeError("no Google credentials and no emulator: set one of them") from missing
-    return credentials
-
-
-async def google_access_token() -> str | None:
-    """A bearer token for Google's REST APIs, or None where the emulators stand in for them."""
-    credentials = _credentials()
-    if credentials is None:
-        return None
-    if not credentials.valid:
-        from google.auth.transport.requests import Request
-
-        await asyncio.to_thread(credentials.refresh, Request())
-    return str(credentials.token)
-
-
-async def close() -> None:
-    """Close what is open and forget it, so that the next use connects as the environment then says."""
-    if firestore.cache_info().currsize:
-        await firestore()._firestore_api.transport.close()
-    if tasks.cache_info().currsize:
-        await tasks().transport.close()
-    if http.cache_info().currsize:
-        await http().aclose()
-    if publisher.cache_info().currsize:
-        publisher().stop()
-    for getter in (firestore, publisher, tasks, http, _credentials):
-        getter.cache_clear()
+    opened(firestore, disconnect)
+    return client

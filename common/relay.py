@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from common import clients, clock, kpi, tracing
+from common import clients, clock, kpi, messaging, tracing
 from common.config import config
 from common.outbox import TOPIC, DomainEvent, OutboxEntry, PlannedTask, queue_of
 
@@ -43,7 +43,7 @@ async def relay(entry: AsyncDocumentReference) -> bool:
 
 
 async def _publish(event: DomainEvent) -> None:
-    publisher = clients.publisher()
+    publisher = messaging.publisher()
     topic = publisher.topic_path(config().project, TOPIC)
     with tracing.produced("gcp_pubsub", TOPIC) as cause:
         trace = {tracing.ATTRIBUTE: cause} if cause else {}
@@ -81,6 +81,6 @@ async def create_task(task: PlannedTask) -> None:
         if cause:
             request.http_request.headers[tracing.HEADER] = cause
         try:
-            await clients.tasks().create_task(parent=queue, task=request)
+            await messaging.tasks().create_task(parent=queue, task=request)
         except AlreadyExists:
             return

@@ -1,4 +1,7 @@
-"""What crosses a border: strict, frozen camelCase models, on the wire and in Firestore."""
+"""What crosses a border: strict, frozen camelCase models, on the wire and in Firestore.
+
+Validators are built when a process first meets a shape (`defer_build`): a function imports many more than a call needs.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from pydantic_core import PydanticCustomError
 
 # pydantic alone takes a bare number for seconds since 1970.
 DATE_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
-_AWARE: Final = TypeAdapter(AwareDatetime)
+_AWARE: Final = TypeAdapter(AwareDatetime, config=ConfigDict(defer_build=True))
 
 
 def _written_out(moment: object) -> object:
@@ -64,7 +67,12 @@ class Wire(BaseModel):
     """A request or a reply: unknown fields are refused, types are not guessed."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,
     )
 
 
@@ -88,7 +96,12 @@ class Record(BaseModel):
     """A Firestore document: camelCase fields, because apps listen to some of these documents."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="ignore", frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="ignore",
+        frozen=True,
+        defer_build=True,
     )
 
     def document(self) -> dict[str, Any]:

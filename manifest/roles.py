@@ -25,7 +25,6 @@ NOT_FIRESTORE: Final = {
 }
 # The libraries that talk to Google Cloud. One that is not here has no rule yet, and so no right.
 KNOWN_LIBRARIES: Final = (
-    "firebase_admin",
     "google.api_core",
     "google.auth",
     "google.cloud.firestore",
@@ -54,7 +53,7 @@ def grants(spec: EndpointSpec | TriggerSpec) -> tuple[Grant, ...]:
     keeps_replies = isinstance(spec, EndpointSpec) and spec.idempotency is Idempotency.RECORDED
     found = reach(spec.module, spec.name, frozenset() if keeps_replies else frozenset({REPLIES_KEPT}))
     for name in found.foreign:
-        if name.startswith(("google.", "firebase")) and not name.startswith(KNOWN_LIBRARIES):
+        if name.startswith("google.") and not name.startswith(KNOWN_LIBRARIES):
             raise UnknownService(f"{spec.name} comes to {name}: say in manifest/roles.py which role that takes")
     granted = [*_of_clients(found), *_of_services(found)]
     granted += [
@@ -73,9 +72,9 @@ def _of_clients(found: Reach) -> list[Grant]:
             if writes
             else Grant("roles/datastore.viewer", "database", "reads documents and writes none")
         )
-    if ("common.clients", "publisher") in found.symbols:
+    if ("common.messaging", "publisher") in found.symbols:
         granted.append(Grant("roles/pubsub.publisher", f"topic:{TOPIC}", "publishes domain events"))
-    if ("common.clients", "tasks") in found.symbols:
+    if ("common.messaging", "tasks") in found.symbols:
         granted += [
             Grant("roles/cloudtasks.enqueuer", "queues", "creates the tasks that commits planned, in any queue"),
             Grant("roles/iam.serviceAccountUser", "invoker", "its tasks call functions as the invoker"),
@@ -85,7 +84,7 @@ def _of_clients(found: Reach) -> list[Grant]:
 
 def _of_services(found: Reach) -> list[Grant]:
     granted = []
-    if any(name.startswith("firebase_admin") for name in found.foreign):
+    if "identity_api_base" in found.settings:
         granted.append(Grant("marqueeSignOut", "project", "revokes refresh tokens of one account"))
     if "fcm_api_base" in found.settings:
         granted.append(Grant("marqueePush", "project", "sends push messages"))

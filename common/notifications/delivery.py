@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common.clients import http
 from common.errors import Problem
+from common.rest import http
 
 if TYPE_CHECKING:
     import httpx

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common.clients import google_access_token
 from common.config import config
+from common.google_token import google_access_token
 from common.notifications.delivery import MessageNotSent, RecipientRefused, post, told
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ async def send_push(token: str, title: str, body: str, data: Mapping[str, str]) 
     bearer = await google_access_token()
     reply = await post(
         f"{config().fcm_api_base}/v1/projects/{config().project}/messages:send",
-        headers={"Authorization": f"Bearer {bearer}"} if bearer else {},
+        headers={"Authorization": f"Bearer {bearer}"},
         json={"message": {"token": token, "notification": {"title": title, "body": body}, "data": dict(data)}},
     )
     document = told(reply)

@@ -12,7 +12,8 @@ from common.orders import store as orders
 from common.orders.schemas import Order, OrderStatus
 from common.organizations import store as organizations
 from common.payments import settlement, store
-from common.payments.gateways import CheckoutRequest, GatewayName, Split, gateway
+from common.payments.gateways import CheckoutRequest, GatewayName, Split
+from common.payments.providers import gateway
 from common.payments.schemas import CheckoutReply
 
 if TYPE_CHECKING:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from common.config import Config, config
 from common.errors import Problem
 
 if TYPE_CHECKING:
@@ -216,33 +214,3 @@ class Gateway(Protocol):
 def header(headers: Mapping[str, str], name: str) -> str:
     """A header's value whatever its case, or an empty text."""
     return next((value for key, value in headers.items() if key.lower() == name), "")
-
-
-def gateway(name: GatewayName) -> Gateway:
-    """The provider of this name, as the present configuration reaches it."""
-    return _opened(name, config())
-
-
-@cache
-def _opened(name: GatewayName, configuration: Config) -> Gateway:
-    if name is GatewayName.STRIPE:
-        from common.payments.stripe_gateway import StripeGateway
-
-        return StripeGateway(configuration)
-    if name is GatewayName.PAYSTACK:
-        from common.payments.paystack_gateway import PaystackGateway
-
-        return PaystackGateway(configuration)
-    from common.payments.razorpay_gateway import RazorpayGateway
-
-    return RazorpayGateway(configuration)
-
-
-def configured() -> tuple[GatewayName, ...]:
-    """The providers that this deployment has an account at."""
-    keys = {
-        GatewayName.STRIPE: config().stripe_secret_key,
-        GatewayName.RAZORPAY: config().razorpay_key_id,
-        GatewayName.PAYSTACK: config().paystack_secret_key,
-    }
-    return tuple(name for name in GatewayName if keys[name])

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from common.clients import http
 from common.ids import derived_id
 from common.money import Money
 from common.payments.gateways import (
@@ -35,6 +34,7 @@ from common.payments.gateways import (
     header,
 )
 from common.payments.refund_claims import claimed
+from common.rest import http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from common import clients, clock, log
 from common.payments import settlement, store
-from common.payments.gateways import RefundStatus, gateway
+from common.payments.gateways import RefundStatus
+from common.payments.providers import gateway
 from common.payments.reconciliation_rules import OurPayment, OurRefund, compare
 from common.payments.refund_rules import PROVIDER
 from common.payments.schemas import Discrepancy, Finding, Payment, Reconciliation, Refund, WebhookStatus

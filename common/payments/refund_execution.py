@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 from common import clients, clock, log, outbox
 from common.money import Money
 from common.payments import refund_rules, settlement, store
-from common.payments.gateways import (
-    GatewayName,
-    GatewayRefused,
-    PaymentEvent,
-    PaymentEventKind,
-    RefundStatus,
-    gateway,
-)
+from common.payments.gateways import GatewayName, GatewayRefused, PaymentEvent, PaymentEventKind, RefundStatus
+from common.payments.providers import gateway
 from common.payments.refund_rules import RefundNotFailed
 from common.payments.schemas import Refund
 from common.transaction import in_transaction, read

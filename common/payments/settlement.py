@@ -14,8 +14,9 @@ from common.orders.rules import LimitReached
 from common.orders.schemas import Order, OrderStatus
 from common.orders.shards import unit_path
 from common.payments import payment_facts, refunds, store
-from common.payments.gateways import RefundStatus, gateway
+from common.payments.gateways import RefundStatus
 from common.payments.outflow_rules import Reclaim, VoidOrder
+from common.payments.providers import gateway
 from common.payments.schemas import Payment, PaymentStatus, Webhook, WebhookStatus
 from common.payments.settlement_rules import Books, settle, ticketed
 from common.social.rules import counts_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import stripe
 
-from common.clients import http
+from common.rest import http
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from common import log
 from common.payments import store
-from common.payments.gateways import GatewayName, gateway
+from common.payments.providers import gateway
 
 if TYPE_CHECKING:
     from common.access import Authorize
     from common.endpoint import Call
+    from common.payments.gateways import GatewayName
 
 # What a provider's parser may need later: Razorpay names the event only in a header.
 KEPT_HEADERS = ("x-razorpay-event-id",)

@@ -13,11 +13,11 @@ import binascii
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from common.config import config
 from common.errors import Problem
+from common.tickets.schemas import TicketCode
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -32,15 +32,6 @@ LARGEST_VERSION: Final = 0xFFFF
 
 class QrInvalid(Problem):
     status, code, title = 422, "qr_invalid", "This is not a code that we signed"
-
-
-@dataclass(frozen=True)
-class TicketCode:
-    """What a code says: this version of this ticket, for this event."""
-
-    ticket_id: str
-    event_id: str
-    version: int
 
 
 @dataclass(frozen=True)
@@ -89,16 +80,6 @@ def public_keys() -> tuple[PublicKey, ...]:
     """Every key that codes are accepted from; the first one signs."""
     verifiers = _verifiers(config().ticket_signing_key, config().retired_ticket_keys)
     return tuple(PublicKey(key_id.hex(), key.public_bytes_raw()) for key_id, key in verifiers.items())
-
-
-def svg(text: str) -> str:
-    """The text as a QR symbol (error correction M), scalable, ready to stand in a page or a file."""
-    import segno
-
-    picture = BytesIO()
-    symbol = segno.make(text, error="m", boost_error=False, micro=False)
-    symbol.save(picture, kind="svg", xmldecl=False, omitsize=True, svgclass=None, lineclass=None, nl=False)
-    return picture.getvalue().decode()
 
 
 def _raw_code(text: str) -> bytes:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from common.errors import Problem
 from common.events.schemas import EventStatus
 from common.ids import derived_id, readable_number
-from common.tickets.qr import TicketCode
 from common.tickets.schemas import (
     CheckInReply,
     CheckInResult,
     Holder,
     Ticket,
+    TicketCode,
     TicketLists,
     TicketReply,
     TicketStatus,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
@@ -131,6 +132,15 @@ class CheckInReply(Wire):
     ticket: TicketReply | None = None
     used_at: UtcDatetime | None = None
     used_gate: str | None = None
+
+
+@dataclass(frozen=True)
+class TicketCode:
+    """What a code says: this version of this ticket, for this event."""
+
+    ticket_id: str
+    event_id: str
+    version: int
 
 
 class TicketKey(Wire):

@@ -11,7 +11,7 @@ from common.organizations.policy import event_role
 from common.organizations.schemas import Role
 from common.tickets import qr, store
 from common.tickets.rules import Scan
-from common.tickets.schemas import CheckInReply, CheckInRequest
+from common.tickets.schemas import CheckInReply, CheckInRequest, TicketCode
 
 AT_THE_DOOR: Final = event_role(Role.DOOR, Role.COORDINATOR, Role.MANAGER, Role.OWNER)
 
@@ -43,7 +43,7 @@ async def check_in(call: Call[CheckInRequest]) -> CheckInReply:
     return await store.check_in(stored.event, scan)
 
 
-def _code(text: str) -> qr.TicketCode:
+def _code(text: str) -> TicketCode:
     try:
         return qr.decode(text)
     except qr.QrInvalid:

@@ -6,6 +6,7 @@ from common.access import Access
 from common.endpoint import Call, endpoint
 from common.errors import NotFound
 from common.tickets import qr, store
+from common.tickets.qr_picture import svg
 from common.tickets.rules import code_of, holds, reply_of
 from common.tickets.schemas import TicketWithCode
 
@@ -23,4 +24,4 @@ async def get_ticket(call: Call) -> TicketWithCode:
     if ticket is None or not holds(call.user, ticket):
         raise NotFound
     text = qr.encode(code_of(ticket))
-    return TicketWithCode(**reply_of(ticket).model_dump(), qr=text, qr_svg=qr.svg(text))
+    return TicketWithCode(**reply_of(ticket).model_dump(), qr=text, qr_svg=svg(text))

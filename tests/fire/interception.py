@@ -19,8 +19,8 @@ from google.cloud.firestore_v1.types import (
     StructuredQuery,
 )
 
-from common import clients
-from common.payments import gateways, stripe_transport
+from common import clients, messaging, rest
+from common.payments import providers, stripe_transport
 from common.payments.gateways import GatewayUnavailable
 from tests.fire.faults import Kind, RemoteCall, created_by, label_of_writes
 from tests.fire.platform import Publisher, Tasks
@@ -47,22 +47,21 @@ def intercepted() -> Iterator[None]:
         patch.setattr(FirestoreAsyncClient, "rollback", _rollback(FirestoreAsyncClient.rollback))
         for name, what in READS.items():
             patch.setattr(FirestoreAsyncClient, name, _read(getattr(FirestoreAsyncClient, name), what))
-        patch.setattr(gateways, "_opened", partial(_watched_gateway, gateways._opened))
+        patch.setattr(providers, "_opened", partial(_watched_gateway, providers._opened))
         yield
 
 
 def _replace_getters(patch: pytest.MonkeyPatch) -> None:
-    """Wherever a getter of common.clients was imported to, the process's own client is found instead."""
+    """Wherever a client's getter was imported to, the process's own client is found instead."""
     tasks, publisher = Tasks(), Publisher()
-    own: dict[str, Callable[[], Any]] = {
-        "firestore": lambda: current().firestore(),
-        "http": lambda: current().http(),
-        "tasks": lambda: tasks,
-        "publisher": lambda: publisher,
+    own: dict[Callable[[], Any], Callable[[], Any]] = {
+        clients.firestore: lambda: current().firestore(),
+        rest.http: lambda: current().http(),
+        messaging.tasks: lambda: tasks,
+        messaging.publisher: lambda: publisher,
     }
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "common"]
-    for name, getter in own.items():
-        original = getattr(clients, name)
+    for original, getter in own.items():
         for module in modules:
             for attribute, value in list(vars(module).items()):
                 if value is original:

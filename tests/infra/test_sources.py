@@ -121,7 +121,7 @@ def test_who_calls_any_provider_holds_the_keys_of_all() -> None:
     found = {}
     for name, each in FUNCTIONS.items():
         reached_by_it = reach(each["source"].removesuffix(".py").replace("/", "."), name).symbols
-        if ("common.payments.gateways", "gateway") in reached_by_it and each["access"] != "provider_signature":
+        if ("common.payments.providers", "gateway") in reached_by_it and each["access"] != "provider_signature":
             found[name] = keys - set(each["secrets"])
     assert {"checkout_order", "confirm_order", "settle_payment", "execute_refund", "reconcile_payments"} <= found.keys()
     assert {name: missing for name, missing in found.items() if missing} == {}

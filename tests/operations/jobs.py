@@ -16,7 +16,7 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.pubsub_v1 import SubscriberAsyncClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 
-from common import clients, outbox
+from common import clients, messaging, outbox
 from common.config import config
 from common.outbox import OUTBOX, TOPIC, OutboxEntry, queue_of
 from common.trigger import Task
@@ -85,7 +85,7 @@ class HandOver:
 
     async def _pause(self, manifest: Manifest) -> None:
         for spec in manifest.triggers:
-            await clients.tasks().pause_queue(name=self._queue(spec.name))
+            await messaging.tasks().pause_queue(name=self._queue(spec.name))
 
     def listen(self) -> None:
         """See every event that is published from now on."""
@@ -148,7 +148,7 @@ class HandOver:
 
         async def read() -> dict[str, Any]:
             request = {"parent": self._queue(function), "response_view": "FULL"}
-            found = [task async for task in await clients.tasks().list_tasks(request=request)]
+            found = [task async for task in await messaging.tasks().list_tasks(request=request)]
             return {task.name.rpartition("/")[2]: task for task in found}
 
         return self.gateway.run(read())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
 
-from common import clients, clock, outbox, relay
+from common import clock, messaging, outbox, relay
 from common.outbox import PlannedTask
 from tests.operations.jobs import HandOver, Jobs
 from tests.support.people import accepted, eventually, refused
@@ -94,7 +94,7 @@ def test_while_pubsub_fails_the_entry_stays_and_eventarc_is_told(
 ) -> None:
     path = hand_over.add(clock.now(), news(), release())
     with monkeypatch.context() as outage:
-        outage.setattr(clients, "publisher", lambda: PublisherThat(future))
+        outage.setattr(messaging, "publisher", lambda: PublisherThat(future))
         outage.setattr(relay, "PUBLISH_TIMEOUT_S", 0.2)
         refused(jobs.created(path), status, code)
     assert list(hand_over.entries()) == [path]

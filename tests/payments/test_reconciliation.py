@@ -14,7 +14,7 @@ from common import clients, clock
 from common.operations.audit import audit_event
 from common.payments import reconciliation, settlement
 from common.payments.gateways import GatewayName, GatewayUnavailable, PaymentEventKind
-from common.payments.gateways import gateway as provider_of
+from common.payments.providers import gateway as provider_of
 from common.payments.reconciliation import reconcile
 from common.payments.schemas import Discrepancy, WebhookStatus
 from tests.operations.jobs import Jobs

@@ -12,8 +12,7 @@ import pytest
 from common import clock
 from common.ids import new_id
 from common.tickets import qr, store
-from common.tickets.qr import TicketCode
-from common.tickets.schemas import TicketStatus
+from common.tickets.schemas import TicketCode, TicketStatus
 from tests.support.people import Json, accepted, publish_event, refused
 from tests.tickets.conftest import code
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from common import clock, log
 from common.endpoint import Resources
-from common.payments.gateways import configured
+from common.payments.providers import configured
 from common.payments.reconciliation import reconcile
 from common.trigger import Job, Nothing, Schedule, trigger
 
