@@ -25,7 +25,7 @@ from bench.cold_process import ColdStartFailed, Request, Start, first_answer, mo
 from bench.cold_requests import Requests
 from bench.goals import Goal
 from bench.server import ROOT
-from manifest.bundle import contents
+from manifest.bundle import SERVING, contents
 from manifest.discover import discover
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ REPEATS: Final = 3
 MEDIAN_AT_MOST: Final = 2.75
 EACH_AT_MOST: Final = 3.5
 RESULT: Final = ROOT / "build" / "bench-cold-start.json"
-SERVING: Final = "common/serving.py"
 AS_DEPLOYED: Final = (sys.executable, "-m", "common.serving")
 FRAMEWORK: Final = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 FRAMEWORK_ASGI: Final = (*FRAMEWORK, "--asgi")
@@ -108,7 +107,7 @@ class ColdStarts:
         specs |= {spec.name: spec for spec in manifest.triggers}
         with Requests() as requests:
             for name in names or sorted(specs):
-                bundle = contents(specs[name].module, name) | {SERVING: _serving()}
+                bundle = contents(specs[name].module, name)
                 start = Start(command, self.unpacked(name, bundle), name)
                 with requests.of(specs[name]) as prepare:
                     yield self.row(name, start, prepare)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BUNDLES: Final = ROOT / "build" / "bundles"
 INDEX: Final = "index.json"
 REQUIREMENTS: Final = "requirements.txt"
+# What the image starts (docs/decisions/0024-cold-start.md); functions-framework serves the same main.py.
+SERVING: Final = "common/serving.py"
 # How a bundle becomes an image is in it: when that changes, every image is built anew.
 RECIPE: Final = "terraform/build.yaml"
 # Zip knows no moment before 1980; this one says that none is meant.
@@ -65,7 +67,7 @@ def modules() -> dict[str, str]:
 def contents(module: str, name: str) -> dict[str, bytes]:
     """The files of a function's bundle by their path in it."""
     reached = closure(f"{module.replace('.', '/')}.py")
-    files = {path: (ROOT / path).read_bytes() for path in (*reached.files, RECIPE)}
+    files = {path: (ROOT / path).read_bytes() for path in (*reached.files, SERVING, RECIPE)}
     pinned = "".join(package.lines for package in requirements(reached.imports))
     return files | {
         "main.py": MAIN.format(module=module, name=name).encode(),

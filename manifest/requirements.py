@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LOCK: Final = ROOT / "requirements.lock"
 # In the lock, what a function may import is wanted by this; what only development needs is not.
 DEPLOYED: Final = "-r requirements.txt"
-# What serves any function: nothing of ours imports these.
-ALWAYS: Final = ("functions-framework", "httptools", "tzdata", "uvloop")
+# What serves any function; without functions-framework the buildpack would install one, of any version.
+ALWAYS: Final = ("functions-framework", "httptools", "tzdata", "uvicorn", "uvloop")
 PIN: Final = re.compile(r"^([a-z0-9-]+)==([^\s;]+)")
 COMMENT: Final = re.compile(r"^ +#.*\n", re.MULTILINE)
 WANTED_BY: Final = re.compile(r"^ +#(?: via)? +(?!via$)(.+)$", re.MULTILINE)

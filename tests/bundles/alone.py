@@ -1,4 +1,4 @@
-"""A bundle as it is deployed: unpacked alone, with its own packages and no others, served by functions-framework."""
+"""A bundle as it is deployed: unpacked alone, with its own packages and no others, started as its image is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ from common.config import Config
 from emulators.addresses import Ports
 from emulators.installation import LOCAL
 from emulators.processes import HOST, Processes, Program
-from manifest.bundle import contents, modules, packed
+from manifest.bundle import RECIPE, contents, modules, packed
+from manifest.discover import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,9 @@ SETTINGS: Final = (
     *(name.upper() for name in Config.__dataclass_fields__),
     *("GOOGLE_CLOUD_PROJECT", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"),
 )
+
+
+FRAMEWORK: Final = ("-I", "-m", "functions_framework", "--asgi")
 
 
 class DidNotBoot(Exception):
@@ -54,6 +59,18 @@ class Unpacked:
     def python(self) -> Path:
         """The interpreter of an environment that has what requirements.txt says, and nothing else."""
         return environment(self.folder / "requirements.txt")
+
+
+def build_settings() -> dict[str, str]:
+    """What the recipe of images sets for the buildpacks."""
+    return dict(re.findall(r"--env=(\w+)=(.+)", (ROOT / RECIPE).read_text()))
+
+
+def as_deployed() -> tuple[str, ...]:
+    """What an image gives Python to start; here it looks for no packages of the user's besides."""
+    python, *arguments = build_settings()["GOOGLE_ENTRYPOINT"].split()
+    assert python == "python"
+    return ("-E", "-s", *arguments)
 
 
 def unpack(name: str, folder: Path) -> Unpacked:
@@ -86,17 +103,13 @@ def _uv(*arguments: str) -> None:
 
 
 @contextmanager
-def running(bundle: Unpacked) -> Iterator[str]:
+def running(bundle: Unpacked, start: tuple[str, ...] | None = None) -> Iterator[str]:
     """The URL of the function in a process that knows the bundle, its packages and its settings, and ends with this."""
     port = Ports.free().gateway
     settings = {name: os.environ[name] for name in SETTINGS if name in os.environ}
-    settings |= {"FUNCTION_TARGET": bundle.function, "FUNCTION_SIGNATURE_TYPE": "http", "FUNCTION_USE_ASGI": "true"}
-    settings |= {"HOST": HOST, "PORT": str(port)}
-    python = bundle.python()
-    command = (
-        *("env", "-i", *(f"{name}={value}" for name, value in settings.items())),
-        *(str(python), "-I", str(python.with_name("functions-framework"))),
-    )
+    settings |= {"FUNCTION_TARGET": bundle.function, "HOST": HOST, "PORT": str(port)}
+    variables = (f"{name}={value}" for name, value in settings.items())
+    command = ("env", "-i", *variables, str(bundle.python()), *(start or as_deployed()))
     with Processes(bundle.folder.parent / "logs") as processes:
         log = processes.log(bundle.function)
         process = processes.start(Program(bundle.function, command, port, directory=bundle.folder))

@@ -8,9 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from manifest.bundle import RECIPE
-from manifest.discover import ROOT
-from tests.bundles.alone import unpack
+from tests.bundles.alone import build_settings, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +24,6 @@ for module in list(sys.modules.values()):
     if (getattr(module, "__file__", None) or "").startswith(sys.argv[1]):
         print(module.__file__)
 """
-
-
-def build_settings() -> dict[str, str]:
-    """What the recipe sets for the buildpacks."""
-    return dict(re.findall(r"--env=(\w+)=(\S+)", (ROOT / RECIPE).read_text()))
 
 
 def compiled_again(folder: Path, settings: dict[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from manifest import closure as module
-from manifest.bundle import RECIPE, contents, modules
+from manifest.bundle import RECIPE, SERVING, contents, modules
 from manifest.closure import OURS, MissingModule, closure
 from manifest.discover import ROOT
 from manifest.requirements import UnknownPackage, requirements
@@ -26,12 +26,12 @@ DATA: Final = {
     "common/pages/templates/refusal.html": "common/pages/html.py",
     "common/search/query_words.json": "common/search/query_words.py",
 }
-MADE: Final = {"main.py", "requirements.txt", RECIPE}
+EVERYWHERE: Final = {"main.py", "requirements.txt", RECIPE, SERVING}
 
 
 def bundled() -> dict[str, set[str]]:
     """The paths in each bundle, but for what every bundle has."""
-    return {name: contents(module, name).keys() - MADE for name, module in modules().items()}
+    return {name: contents(module, name).keys() - EVERYWHERE for name, module in modules().items()}
 
 
 def surprises(bundles: dict[str, set[str]]) -> dict[str, set[str]]:

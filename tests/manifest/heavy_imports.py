@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# What any function may come to. Firestore's client brings what is Google's own, and `jwt` brings cryptography.
+# What any function may come to. Firestore's client brings what is Google's own, `jwt` brings cryptography, and
+# opentelemetry is loaded where TRACES=on only (tests/observability/test_spans.py).
 ANY_FUNCTION: Final = frozenset(
     {
         "anyascii",
@@ -17,6 +18,7 @@ ANY_FUNCTION: Final = frozenset(
         "google.protobuf",
         "grpc",
         "jwt",
+        "opentelemetry",
         "pydantic",
         "pydantic_core",
         "requests",
