@@ -10,7 +10,6 @@ from typing import Final
 GOOGLE_CERTS = "https://www.googleapis.com"
 # Annotations are texts here.
 NUMBERS: Final[dict[str, type[int | float]]] = {"int": int, "float": float}
-IDENTITY_HOST = "identitytoolkit.googleapis.com"
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,6 @@ class Config:
     traces: str = ""
     trace_ratio: float = 1.0
     trace_endpoint: str = "https://telemetry.googleapis.com/v1/traces"
-
-    @property
-    def identity_api_base(self) -> str:
-        """The identity service's administrative interface; its emulator has it below the name of the real host."""
-        host = self.firebase_auth_emulator_host
-        return f"http://{host}/{IDENTITY_HOST}" if host else f"https://{IDENTITY_HOST}"
 
     def trigger_url(self, name: str) -> str:
         """Where the private function of this name is called, which is also its OIDC audience."""

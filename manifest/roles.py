@@ -25,6 +25,7 @@ NOT_FIRESTORE: Final = {
 }
 # The libraries that talk to Google Cloud. One that is not here has no rule yet, and so no right.
 KNOWN_LIBRARIES: Final = (
+    "firebase_admin",
     "google.api_core",
     "google.auth",
     "google.cloud.firestore",
@@ -53,7 +54,7 @@ def grants(spec: EndpointSpec | TriggerSpec) -> tuple[Grant, ...]:
     keeps_replies = isinstance(spec, EndpointSpec) and spec.idempotency is Idempotency.RECORDED
     found = reach(spec.module, spec.name, frozenset() if keeps_replies else frozenset({REPLIES_KEPT}))
     for name in found.foreign:
-        if name.startswith("google.") and not name.startswith(KNOWN_LIBRARIES):
+        if name.startswith(("google.", "firebase")) and not name.startswith(KNOWN_LIBRARIES):
             raise UnknownService(f"{spec.name} comes to {name}: say in manifest/roles.py which role that takes")
     granted = [*_of_clients(found), *_of_services(found)]
     granted += [
@@ -84,7 +85,7 @@ def _of_clients(found: Reach) -> list[Grant]:
 
 def _of_services(found: Reach) -> list[Grant]:
     granted = []
-    if "identity_api_base" in found.settings:
+    if any(name.startswith("firebase_admin") for name in found.foreign):
         granted.append(Grant("marqueeSignOut", "project", "revokes refresh tokens of one account"))
     if "fcm_api_base" in found.settings:
         granted.append(Grant("marqueePush", "project", "sends push messages"))
