@@ -31,10 +31,11 @@ class ColdStartFailed(Exception):
 
 @dataclass(frozen=True)
 class Start:
-    """The command, the folder of the unpacked bundle, and the function in its main.py."""
+    """The command, the folder of the unpacked bundle, where packages are, and the function in the bundle's main.py."""
 
     command: tuple[str, ...]
     folder: Path
+    packages: str
     target: str
 
 
@@ -65,7 +66,7 @@ class Answer:
 def first_answer(start: Start, request: Request, **variables: str) -> Answer:
     """Start the process, ask as soon as it listens, and end it. ColdStartFailed unless the answer is a success."""
     port = Ports.free().gateway
-    variables |= {"FUNCTION_TARGET": start.target, "HOST": HOST, "PORT": str(port)}
+    variables |= {"FUNCTION_TARGET": start.target, "PYTHONPATH": start.packages, "HOST": HOST, "PORT": str(port)}
     log = start.folder / "output"
     with log.open("wb") as output:
         began = time.perf_counter()
