@@ -2,8 +2,8 @@
 
 From the start of the process to the first byte of the answer to one usual request, with its token, its reads and its
 writes, as a multiple of the plain hello-world of functions-framework, which is started before each. Bundles are
-unpacked and compiled as images have them, but all run in this virtual environment: what is measured is the process. No
-image is pulled, no machine is started, and the emulators are near, without TLS or credentials.
+unpacked and compiled as images have them, each with its own packages and no others. What is measured
+is the process: no image is pulled, no machine is started, and the emulators are near, without TLS or credentials.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from bench.cold_process import ColdStartFailed, Request, Start, first_answer, mo
 from bench.cold_requests import Requests
 from bench.goals import Goal
 from bench.server import ROOT
-from manifest.bundle import SERVING, contents
+from manifest.bundle import REQUIREMENTS, SERVING, contents
 from manifest.discover import discover
+from tests.bundles.alone import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,8 +39,8 @@ REPEATS: Final = 3
 MEDIAN_AT_MOST: Final = 2.75
 EACH_AT_MOST: Final = 3.5
 RESULT: Final = ROOT / "build" / "bench-cold-start.json"
-AS_DEPLOYED: Final = (sys.executable, "-m", "common.serving")
-FRAMEWORK: Final = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
+AS_DEPLOYED: Final = ("-m", "common.serving")
+FRAMEWORK: Final = ("-m", "functions_framework", "--host", "127.0.0.1")
 FRAMEWORK_ASGI: Final = (*FRAMEWORK, "--asgi")
 HELLO: Final = "def hello(request):\n    return 'hello'\n"
 ASYNC_HELLO: Final = """\
@@ -69,18 +70,20 @@ class ColdStarts:
 
     def __init__(self, folder: Path, repeats: int) -> None:
         self._folder, self._repeats = folder, repeats
-        self._hello = Start(FRAMEWORK, self.unpacked("hello", {"main.py": HELLO.encode()}), "hello")
+        self._lean = contents("functions.catalogue.list_genres", "list_genres")[REQUIREMENTS]
+        self._hello = self.start(FRAMEWORK, "hello", {"main.py": HELLO.encode(), REQUIREMENTS: self._lean})
         first_answer(self._hello, Request("GET", "/"))
 
-    def unpacked(self, name: str, files: Mapping[str, bytes]) -> Path:
-        """The folder of a bundle with the bytecode of all its files."""
+    def start(self, command: tuple[str, ...], name: str, files: Mapping[str, bytes], target: str = "") -> Start:
+        """How to start the function of a bundle, which is unpacked with its bytecode, beside its packages alone."""
         folder = self._folder / name
         for path, data in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
-        compiling = (sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(folder))
+        python = str(environment(folder / REQUIREMENTS))
+        compiling = (python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(folder))
         subprocess.run(compiling, check=True)
-        return folder
+        return Start((python, *command), folder, target or name)
 
     def row(self, name: str, start: Start, prepare: Callable[[], Request]) -> Row:
         """The first start counts modules and leaves bytecode of whatever had none; its time is not kept."""
@@ -96,9 +99,10 @@ class ColdStarts:
 
     def hellos(self) -> Iterator[Row]:
         """The other ways to start a hello-world."""
-        folder = self.unpacked("async-hello", {"main.py": ASYNC_HELLO.encode(), SERVING: _serving()})
+        files = {"main.py": ASYNC_HELLO.encode(), SERVING: (ROOT / SERVING).read_bytes(), REQUIREMENTS: self._lean}
         for name, command in (("ASGI, framework", FRAMEWORK_ASGI), ("as our images start", AS_DEPLOYED)):
-            yield self.row(f"hello ({name})", Start(command, folder, "hello"), lambda: Request("GET", "/"))
+            start = self.start(command, "async-hello", files, "hello")
+            yield self.row(f"hello ({name})", start, lambda: Request("GET", "/"))
 
     def functions(self, names: list[str], command: tuple[str, ...]) -> Iterator[Row]:
         """Functions as they are bundled, each with a usual request."""
@@ -108,7 +112,7 @@ class ColdStarts:
         with Requests() as requests:
             for name in names or sorted(specs):
                 bundle = contents(specs[name].module, name)
-                start = Start(command, self.unpacked(name, bundle), name)
+                start = self.start(command, name, bundle)
                 with requests.of(specs[name]) as prepare:
                     yield self.row(name, start, prepare)
 
@@ -118,10 +122,6 @@ def _no_log_lines() -> Iterator[None]:
     """Preparing takes many requests, whose log lines go to standard output."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
-
-
-def _serving() -> bytes:
-    return (ROOT / SERVING).read_bytes()
 
 
 def goals(rows: list[Row]) -> tuple[Goal, Goal]:
