@@ -1,4 +1,4 @@
-"""Each function starts alone, under functions-framework and as it is deployed; importing one loads no SDK."""
+"""Each function starts alone: functions-framework serves three of them, and importing one loads no SDK."""
 
 from __future__ import annotations
 
@@ -99,31 +99,6 @@ def test_a_private_function_wants_the_platforms_token(alone: dict[str, str]) -> 
 
 def test_a_function_serves_its_own_route_only(alone: dict[str, str]) -> None:
     refused(ask(alone, "get_event", "GET", "/v1/orders"), 404, "not_found")
-
-
-@pytest.fixture
-def as_deployed(tmp_path: Path) -> Iterator[str]:
-    """The URL of a function in the process that its image starts."""
-    (tmp_path / "main.py").write_text("from functions.events.get_event import get_event\n")
-    port = Ports.free().gateway
-    variables = {"FUNCTION_TARGET": "get_event", "HOST": "127.0.0.1", "PORT": str(port), "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "common.serving"],
-        cwd=tmp_path,
-        env=os.environ | variables | {"GOOGLE_CLOUD_PROJECT": "demo-alone"},
-        stdout=subprocess.DEVNULL,
-    )
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
-
-
-def test_a_deployed_function_answers_as_under_the_framework(as_deployed: str) -> None:
-    eventually(partial(_answer, "OPTIONS", as_deployed), 30)
-    here = {"get_event": as_deployed}
-    refused(ask(here, "get_event", "GET"), 404, "not_found")
-    refused(ask(here, "get_event", "POST"), 405, "method_not_allowed")
-    refused(ask(here, "get_event", "GET", "/v1/orders"), 404, "not_found")
 
 
 def test_importing_a_function_loads_no_sdk() -> None:
