@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx
 
 from infra.offline import ROOT
-from infra.smoke.asking import Api, Wrong
+from infra.smoke.asking import TIMEOUT_S, Api, Wrong
 from infra.smoke.journey import night_out
 from infra.smoke.public import checks
 from infra.smoke.sign_in import SignIn
@@ -54,6 +54,9 @@ def smoke(url: str, sign_in: SignIn | str, run_url: str | None = None) -> bool:
     wanted = list(checks(functions, url, run_url))
     local = urlsplit(url).hostname in {"127.0.0.1", "localhost"}
     with httpx.Client(base_url=url, trust_env=not local) as client:
+        if unreached := _unreached(client):
+            print(f"nothing answers at {url}: {unreached}")
+            return False
         failures = _public(Api(client, run, began + PUBLIC_WITHIN_S), wanted)
         journey = "ok"
         if isinstance(sign_in, str):
@@ -64,6 +67,17 @@ def smoke(url: str, sign_in: SignIn | str, run_url: str | None = None) -> bool:
             failures.append(Failure(JOURNEY, wrong))
     _report(url, run, wanted, journey, failures, time.monotonic() - began)
     return not failures
+
+
+def _unreached(client: httpx.Client) -> str | None:
+    """Why nobody is there, if so: of a wrong address that says more than a hundred failures."""
+    try:
+        client.head("/v1/genres", timeout=TIMEOUT_S)
+    except httpx.ConnectError as failure:
+        return str(failure)
+    except httpx.TransportError:  # somebody is: what is wrong with their answers is found below
+        return None
+    return None
 
 
 def _public(api: Api, wanted: list[Check]) -> list[Failure]:

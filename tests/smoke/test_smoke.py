@@ -251,6 +251,13 @@ def test_what_a_sign_in_lacks_is_said(named: dict[str, str], why: str) -> None:
     assert SignIn.of(named) == why
 
 
+def test_an_address_where_nobody_is_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["http://127.0.0.1:9"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("nothing answers at http://127.0.0.1:9: ")
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize("arguments", [[], [""], ["marquee.example"], ["https://a", "https://b"]])
 def test_without_an_address_it_asks_for_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(arguments) == 2
