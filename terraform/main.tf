@@ -95,7 +95,6 @@ module "function" {
   settings = merge(var.settings, {
     GOOGLE_CLOUD_PROJECT    = var.project
     LOCATION                = var.region
-    FUNCTION_USE_ASGI       = "true"
     PUBLIC_BASE_URL         = "https://${var.domain}"
     ALLOWED_ORIGINS         = join(",", var.allowed_origins)
     CDN_URL_MAP             = "marquee"
