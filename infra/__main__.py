@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from infra import offline
 from infra.agreement import CHECKS
 from infra.argument_names import unknown_arguments
-from infra.plan import Plan
+from infra.plan import beside_the_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,12 +69,7 @@ def agreement(folder: Path) -> list[str]:
     failures, resources = offline.tested(folder, only="everything")
     if failures:
         return failures
-    plan = Plan(
-        resources,
-        **json.loads((offline.ROOT / "manifest.json").read_text()),
-        indexes=json.loads((offline.ROOT / "firestore.indexes.json").read_text()),
-        rules=(offline.ROOT / "firestore.rules").read_text(),
-    )
+    plan = beside_the_repository(resources)
     found = []
     for check in CHECKS:
         differences = list(check(plan))

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from infra.gcloud import gcloud
+from infra.images import INDEX
 from infra.offline import ROOT
+from infra.plan import service_of
 
-INDEX: Final = ROOT / "build" / "bundles" / "index.json"
 PINNED: Final = ROOT / ".local" / "canary.json"
 # One error may be anybody's; this many within one watch are the release's.
 TOO_MANY: Final = 3
@@ -44,7 +44,7 @@ class ReleaseFailed(Exception):
 
 def pin() -> None:
     """Fix all traffic of our services to the revision that serves now."""
-    ours = {name.replace("_", "-") for name in json.loads(INDEX.read_text())}
+    ours = {service_of(name) for name in json.loads(INDEX.read_text())}
     services = {service["metadata"]["name"]: service for service in _services()}
     serving = {name: _serving(services[name]) for name in sorted(ours & services.keys())}
     # Kept first: whoever dies between the two still knows the way back.
@@ -101,7 +101,7 @@ def _errors(revision: str, since: str) -> int:
         "severity>=ERROR",
         f'timestamp>="{since}"',
     )
-    found = _gcloud("logging", "read", " AND ".join(conditions), f"--limit={TOO_MANY}", "--format=json")
+    found = gcloud("logging", "read", " AND ".join(conditions), f"--limit={TOO_MANY}", "--format=json")
     return len(json.loads(found))
 
 
@@ -117,7 +117,7 @@ def _changes() -> list[Change]:
 
 
 def _services() -> list[Json]:
-    return list(json.loads(_gcloud("run", "services", "list", f"--region={_region()}", "--format=json")))
+    return list(json.loads(gcloud("run", "services", "list", f"--region={_region()}", "--format=json")))
 
 
 def _move(targets: dict[str, str]) -> None:
@@ -125,7 +125,7 @@ def _move(targets: dict[str, str]) -> None:
     command = ("run", "services", "update-traffic")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         moves = [
-            pool.submit(_gcloud, *command, service, to, f"--region={_region()}", "--quiet")
+            pool.submit(gcloud, *command, service, to, f"--region={_region()}", "--quiet")
             for service, to in targets.items()
         ]
     for move in moves:
@@ -134,16 +134,6 @@ def _move(targets: dict[str, str]) -> None:
 
 def _region() -> str:
     return os.environ.get("REGION", "asia-south1")
-
-
-def _gcloud(*arguments: str) -> str:
-    program = shutil.which("gcloud")
-    if program is None:
-        raise RuntimeError("gcloud is not installed")
-    done = subprocess.run((program, *arguments), check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"gcloud {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
-    return done.stdout
 
 
 def main(arguments: list[str]) -> int:

@@ -7,14 +7,15 @@ for a roll-back. Reads what `terraform output -json build` says; calls gcloud as
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from infra.gcloud import gcloud, program
 from infra.offline import ROOT, TERRAFORM
+from infra.plan import service_of
 
 INDEX: Final = ROOT / "build" / "bundles" / "index.json"
 RECIPE: Final = TERRAFORM / "build.yaml"
@@ -47,7 +48,7 @@ class Place:
 def place() -> Place:
     """From the state of the environment that terraform/ was initialized for."""
     done = subprocess.run(
-        (_program("terraform"), f"-chdir={TERRAFORM}", "output", "-json", "build"),
+        (program("terraform"), f"-chdir={TERRAFORM}", "output", "-json", "build"),
         check=True,
         capture_output=True,
         text=True,
@@ -61,7 +62,7 @@ def wanted(where: Place) -> list[Build]:
         Build(
             function=name,
             source=f"gs://{where.bucket}/{each['file']}",
-            image=f"{where.images}/{name.replace('_', '-')}:{each['sha256'][:16]}",
+            image=f"{where.images}/{service_of(name)}:{each['sha256'][:16]}",
         )
         for name, each in json.loads(INDEX.read_text()).items()
     ]
@@ -69,7 +70,7 @@ def wanted(where: Place) -> list[Build]:
 
 def present(where: Place) -> set[str]:
     """The images that exist, with their tags."""
-    listing = _gcloud("artifacts", "docker", "images", "list", where.images, "--include-tags", "--format=json")
+    listing = gcloud("artifacts", "docker", "images", "list", where.images, "--include-tags", "--format=json")
     # Newer versions list tags, older ones join them with commas.
     found = ((each["package"], each.get("tags") or []) for each in json.loads(listing))
     split = ((package, tags.split(",") if isinstance(tags, str) else tags) for package, tags in found)
@@ -80,24 +81,10 @@ def build(where: Place, each: Build) -> None:
     """Have it built, and wait until it is."""
     named = {"_IMAGE": each.image, "_TARGET": each.function, "_BUILDER": where.service_account}
     substitutions = ",".join(f"{name}={value}" for name, value in named.items())
-    _gcloud(
+    gcloud(
         *("builds", "submit", each.source, f"--config={RECIPE}", f"--region={where.region}", "--quiet"),
         f"--substitutions={substitutions}",
     )
-
-
-def _gcloud(*arguments: str) -> str:
-    done = subprocess.run((_program("gcloud"), *arguments), check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"gcloud {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
-    return done.stdout
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise RuntimeError(f"{name} is not installed")
-    return found
 
 
 def main() -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from infra.offline import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,6 +40,16 @@ class Plan:
             )
             for each in self.all("google_service_account")
         }
+
+
+def beside_the_repository(resources: list[Json]) -> Plan:
+    """These resources, beside what the repository declares."""
+    return Plan(
+        resources,
+        **json.loads((ROOT / "manifest.json").read_text()),
+        indexes=json.loads((ROOT / "firestore.indexes.json").read_text()),
+        rules=(ROOT / "firestore.rules").read_text(),
+    )
 
 
 def service_of(name: str) -> str:

@@ -15,6 +15,7 @@ from common.log import redact
 from infra.dead_letters.delivery_log import LogUnreadable
 from infra.dead_letters.letters import DeadLetters, SourceGone
 from infra.dead_letters.place import NowhereToLook, place
+from infra.plan import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +147,7 @@ def _why(where: Place, letter: DeadLetter) -> str:
         return str(unreadable)
     refusals = [line for line in lines if line.is_refusal]
     if not refusals:
-        return SILENT.format(function=letter.function, service=letter.function.replace("_", "-"))
+        return SILENT.format(function=letter.function, service=service_of(letter.function))
     counts = Counter(line.reason for line in refusals)
     last = refusals[-1]
     told = [f"{count} times {reason}" for reason, count in counts.most_common()]

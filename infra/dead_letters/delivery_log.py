@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from common.log import redact
+from infra.plan import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,7 @@ class CloudLogging:
     def lines(self, function: str, delivery_id: str, since: datetime) -> list[Line]:
         conditions = (
             'resource.type="cloud_run_revision"',
-            f"resource.labels.service_name={json.dumps(function.replace('_', '-'))}",
+            f"resource.labels.service_name={json.dumps(service_of(function))}",
             f"jsonPayload.deliveryId={json.dumps(delivery_id)}",
             # Without a time everything that is kept would be searched.
             f'timestamp>="{since:%Y-%m-%dT%H:%M:%SZ}"',

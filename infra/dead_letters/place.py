@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from common.google_token import CLOUD_PLATFORM_SCOPE
 from infra.dead_letters.delivery_log import CloudLogging, LogFile
 from infra.offline import ROOT
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from infra.dead_letters.delivery_log import DeliveryLog
 
 EMULATOR: Final = "PUBSUB_EMULATOR_HOST"
-SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class NowhereToLook(Exception):
@@ -59,7 +59,7 @@ def _in_the_cloud(project: str) -> Place:
     # Left there by somebody who worked with the local cloud before.
     os.environ.pop(EMULATOR, None)
     try:
-        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=project)
+        credentials, _ = google.auth.default(scopes=[CLOUD_PLATFORM_SCOPE], quota_project_id=project)
     except DefaultCredentialsError:
         raise NowhereToLook("sign in first: gcloud auth application-default login") from None
     return Place(project, CloudLogging(project, AuthorizedSession(credentials)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.plan import service_of
 from infra.smoke.asking import TIMEOUT_S, body, require
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _private(path: str) -> Callable[[Api], None]:
 
 def _own_address(template: str, name: str) -> Callable[[Api], None]:
     """Its run.app address is for the load balancer and for Google's services; anybody else gets nothing."""
-    url = template.format(name=name, service=name.replace("_", "-"))
+    url = template.format(name=name, service=service_of(name))
 
     def check(api: Api) -> None:
         reply = api.client.post(url, json={}, timeout=TIMEOUT_S)

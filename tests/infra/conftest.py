@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from infra import offline
-from infra.plan import Plan
+from infra.plan import beside_the_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-
-def as_plan(resources: list[dict[str, Any]]) -> Plan:
-    """These resources beside what the repository declares, whatever the copy that was planned says."""
-    return Plan(
-        resources,
-        **json.loads((offline.ROOT / "manifest.json").read_text()),
-        indexes=json.loads((offline.ROOT / "firestore.indexes.json").read_text()),
-        rules=(offline.ROOT / "firestore.rules").read_text(),
-    )
+    from infra.plan import Plan
 
 
 @pytest.fixture
@@ -43,6 +34,6 @@ def planned() -> Callable[[Path], Plan]:
         failures, resources = offline.tested(folder, only="everything")
         assert failures == []
         assert resources
-        return as_plan(resources)
+        return beside_the_repository(resources)
 
     return plan

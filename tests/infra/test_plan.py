@@ -10,7 +10,7 @@ import pytest
 from bench import monthly
 from infra import offline
 from infra.agreement import disagreements
-from tests.infra.conftest import as_plan
+from infra.plan import beside_the_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_the_configuration_is_valid(configuration: Path, folder: str) -> None:
 def test_terraforms_own_tests_pass_and_the_plan_agrees_with_the_manifest(configuration: Path) -> None:
     failures, resources = offline.tested(configuration)
     assert failures == []
-    plan = as_plan(resources)
+    plan = beside_the_repository(resources)
     assert disagreements(plan) == []
     # The month's bill names what is paid by the piece.
     assert len(plan.all("google_compute_security_policy")) == monthly.POLICIES
